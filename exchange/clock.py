@@ -1,0 +1,62 @@
+"""What time is it?  The only reader of the system clock.
+
+The deciding clock is the database's: on PostgreSQL it is asked inside the running transaction; an
+SQLite database lives in this process's machine, whose clock it shares. In demo mode, and only
+there, a stranger may move the clock forward: the offset stands in ``demo_clock``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import current_app
+from sqlalchemy import CheckConstraint, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange.database import Base, db, is_sqlite
+
+
+class DemoClock(Base):
+    """How far the demo's clock stands before the real one (at most one row, only in demo mode)."""
+
+    __tablename__ = "demo_clock"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), CheckConstraint("offset_us >= 0", name="never_back"))
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1, autoincrement=False)
+    offset_us: Mapped[int]
+
+
+def now() -> datetime:
+    """The present instant by the database's clock, UTC, to be read inside the deciding transaction."""
+    if is_sqlite():
+        instant = datetime.now(UTC)
+    else:
+        instant = db.session.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
+    return instant + demo_offset()
+
+
+def demo_offset() -> timedelta:
+    """By how much the demo's clock is ahead; nothing outside demo mode."""
+    if not current_app.config.get("DEMO"):
+        return timedelta(0)
+    offset = db.session.execute(select(DemoClock.offset_us)).scalar_one_or_none()
+    return timedelta(microseconds=offset or 0)
+
+
+def move_demo_clock(*, to: datetime) -> None:
+    """Move the demo's clock forward to ``to``. Never back; never outside demo mode."""
+    assert current_app.config.get("DEMO"), "the clock moves in demo mode only"
+    ahead = (to - now()) + demo_offset()
+    offset_us = ahead // timedelta(microseconds=1)
+    row = db.session.get(DemoClock, 1)
+    if row is None:
+        db.session.add(DemoClock(id=1, offset_us=max(offset_us, 0)))
+    else:
+        row.offset_us = max(offset_us, row.offset_us)
+    db.session.flush()
+
+
+def local_date(instant: datetime, zone: str) -> date:
+    """The date that calendars in ``zone`` (an IANA name) show at ``instant``."""
+    return instant.astimezone(ZoneInfo(zone)).date()

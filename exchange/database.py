@@ -1,0 +1,261 @@
+"""Where is everything kept, and what is one unit of work?
+
+One SQLAlchemy metadata for two engines: SQLite (embedded default) and PostgreSQL 15+. Tables are
+STRICT on SQLite; instants are whole microseconds since 1970 UTC in a BIGINT on both engines, so the
+same set-based SQL runs on either, and the journal hashes what the database holds.
+
+Operations never commit. A page, a command or one item of a job is one ``unit_of_work``.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Text,
+    event,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Whole microseconds since 1970-01-01T00:00Z. A naive datetime is a programming error."""
+    assert instant.tzinfo is not None, "an instant carries its zone"
+    return (instant - EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """The UTC instant ``value`` microseconds after the epoch."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A UTC instant, stored as whole microseconds since the epoch (BIGINT)."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | int | None, dialect: Dialect) -> int | None:
+        """Python → column. Plain integers pass: they are already microseconds."""
+        if value is None or isinstance(value, int):
+            return value
+        return to_microseconds(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Column → Python, always aware and UTC."""
+        return None if value is None else from_microseconds(value)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """Compare with datetimes as instants, with integers as integers."""
+        return self if isinstance(value, datetime) else BigInteger()
+
+
+class Choice(TypeDecorator[StrEnum]):
+    """A ``StrEnum`` stored as its text; pair it with ``one_of`` so that the database checks it."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
+        """Refuse words that are not of the enum before the database has to."""
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        """Column → enum member."""
+        return None if value is None else self.enum(value)
+
+
+def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:
+    """The CHECK that keeps ``column`` within ``enum``."""
+    words = ", ".join(f"'{member.value}'" for member in enum)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+# SQLite's STRICT tables know five types; these are the ones that SQLAlchemy would spell otherwise.
+@compiles(BigInteger, "sqlite")
+@compiles(SmallInteger, "sqlite")
+@compiles(Integer, "sqlite")
+@compiles(Boolean, "sqlite")
+def _integer(element: Any, compiler: Any, **kw: Any) -> str:
+    return "INTEGER"
+
+
+@compiles(String, "sqlite")
+@compiles(Text, "sqlite")
+@compiles(Date, "sqlite")
+def _text(element: Any, compiler: Any, **kw: Any) -> str:
+    return "TEXT"
+
+
+@compiles(LargeBinary, "sqlite")
+def _blob(element: Any, compiler: Any, **kw: Any) -> str:
+    return "BLOB"
+
+
+class Base(DeclarativeBase):
+    """Every mapped class. Names of constraints are derived, so that migrations can name them."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={int: BigInteger, str: Text, datetime: Instant, date: Date, bytes: LargeBinary},
+    )
+
+    def __init_subclass__(cls, **kw: Any) -> None:
+        """Make every table STRICT on SQLite."""
+        if "__tablename__" in cls.__dict__:
+            args = cls.__dict__.get("__table_args__", ())
+            if isinstance(args, dict):
+                args = (args,)
+            options = args[-1] if args and isinstance(args[-1], dict) else {}
+            rest = args[:-1] if args and isinstance(args[-1], dict) else args
+            cls.__table_args__ = (*rest, {"sqlite_strict": True, **options})
+        super().__init_subclass__(**kw)
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+
+# --- transactions ---------------------------------------------------------------------------
+
+_writing: contextvars.ContextVar[bool] = contextvars.ContextVar("writing", default=False)
+RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
+RETRIES = 5
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None  # SQLAlchemy's "begin" event below says BEGIN, not the driver
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "recursive_triggers = ON",  # so that REPLACE cannot delete behind the triggers
+        "trusted_schema = OFF",
+        "busy_timeout = 15000",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that writes later fails at once when another one wrote meanwhile,
+    # whatever the timeout: writers take the lock first.
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")
+
+
+@contextmanager
+def unit_of_work() -> Iterator[None]:
+    """Do all of it or none: commit at the end, roll back on any exception.
+
+    What was only read before it in the same session is released first, so that the transaction
+    begins now and sees what is committed now. Units of work do not nest.
+    """
+    assert not _writing.get(), "units of work do not nest"
+    assert not (db.session.new or db.session.dirty or db.session.deleted), "unsaved work before a unit of work"
+    db.session.rollback()
+    token = _writing.set(True)
+    try:
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        _writing.reset(token)
+
+
+def in_unit_of_work(work: Callable[[], T]) -> T:
+    """Run ``work`` in a unit of work; repeat the whole of it when the database asks for that.
+
+    PostgreSQL asks with SQLSTATE 40001 or 40P01, SQLite by being locked. After five repetitions
+    with jitter the database's error is raised to the caller, which answers 503.
+    """
+    for attempt in range(RETRIES + 1):
+        try:
+            with unit_of_work():
+                return work()
+        except DBAPIError as error:
+            if attempt == RETRIES or not is_transient(error):
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    raise AssertionError("unreachable")
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Whether repeating the whole transaction can help."""
+    if getattr(error.orig, "sqlstate", None) in RETRIED_SQLSTATES:
+        return True
+    return isinstance(error, OperationalError) and "database is locked" in str(error.orig)
+
+
+def insert_or_ignore(table: type[Base]) -> _PassingOver:
+    """An INSERT that passes over rows which are there already (by any unique key), on either engine.
+
+    Use ``.rows()`` with ``execute(statement, rows)`` or ``.from_select(columns, select)``.
+    """
+    return _PassingOver(table)
+
+
+class _PassingOver:
+    """``INSERT … ON CONFLICT DO NOTHING`` in the dialect of the session."""
+
+    def __init__(self, table: type[Base]) -> None:
+        self._insert: Any = sqlite.insert(table) if is_sqlite() else postgresql.insert(table)
+
+    def rows(self) -> Any:
+        """For rows given as parameters."""
+        return self._insert.on_conflict_do_nothing()
+
+    def from_select(self, columns: list[str], rows: Any) -> Any:
+        """For rows given by a SELECT; on SQLite it needs a WHERE, or ON is read as a join's."""
+        return self._insert.from_select(columns, rows).on_conflict_do_nothing()
+
+
+def is_sqlite() -> bool:
+    """Whether the session talks to the embedded engine."""
+    return db.session.get_bind().dialect.name == "sqlite"

@@ -1,0 +1,1 @@
+"""Who is asking, and for whom may they act?"""

@@ -1,0 +1,88 @@
+"""Which organizations meet on the exchange?
+
+Providers, employers, regulators and the exchange's own operator. The operator's organization also
+stands for "held by the exchange": money that is with no provider is on its books.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import CheckConstraint, Index, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange import audit
+from exchange.database import Base, Choice, db, one_of
+from exchange.errors import Refusal
+from exchange.identity.actors import Actor
+
+
+class OrganizationKind(StrEnum):
+    """What an organization is on the exchange."""
+
+    PROVIDER = "provider"
+    EMPLOYER = "employer"
+    REGULATOR = "regulator"
+    OPERATOR = "operator"
+
+
+class Organization(Base):
+    """A legal body that takes part, under the name it is registered with."""
+
+    __tablename__ = "organization"
+    __table_args__ = (
+        one_of("kind", OrganizationKind),
+        CheckConstraint("length(name) BETWEEN 1 AND 200", name="name_length"),
+        CheckConstraint("ein IS NULL OR length(ein) = 9", name="ein_length"),
+        # One exchange, one operator.
+        Index("uq_organization_operator", "kind", unique=True, postgresql_where=text("kind = 'operator'"), sqlite_where=text("kind = 'operator'")),
+        # Two providers whose names look alike would let one borrow the other's trust.
+        Index("uq_organization_kind_name_skeleton", "kind", "name_skeleton", unique=True),
+        Index("uq_organization_kind_ein", "kind", "ein", unique=True, postgresql_where=text("ein IS NOT NULL"), sqlite_where=text("ein IS NOT NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[OrganizationKind] = mapped_column(Choice(OrganizationKind))
+    name: Mapped[str]
+    name_skeleton: Mapped[str]
+    ein: Mapped[str | None]
+    created_at: Mapped[datetime]
+
+
+class NameTaken(Refusal):
+    """Another organization of the kind has this name, or one that looks like it, or this EIN."""
+
+    code = "name_taken"
+    status = 409
+
+
+def skeleton_of(name: str) -> str:
+    """The name as an eye that is in a hurry sees it: case, blanks, punctuation and look-alikes folded.
+
+    After the idea of Unicode Technical Standard 39 (confusable detection), reduced to what Latin
+    names need: digits that look like letters become those letters.
+    """
+    folded = name.casefold().translate(str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "|": "l"}))
+    return "".join(letter for letter in folded if letter.isalnum()).replace("rn", "m").replace("vv", "w")
+
+
+def found(name: str, *, kind: OrganizationKind, ein: str | None = None, by: Actor, at: datetime) -> Organization:
+    """Enter an organization. Refuses a name that looks like another's of the same kind."""
+    skeleton = skeleton_of(name)
+    taken = select(Organization.id).where(
+        Organization.kind == kind, (Organization.name_skeleton == skeleton) | ((Organization.ein == ein) & (Organization.ein.is_not(None)))
+    )
+    if db.session.execute(taken).first() is not None:
+        raise NameTaken(_l("An organization with this name (or one that looks like it) or this EIN is already registered."))
+    organization = Organization(kind=kind, name=name, name_skeleton=skeleton, ein=ein, created_at=at)
+    db.session.add(organization)
+    db.session.flush()
+    audit.record("organization.founded", f"organization:{organization.id}", by=by, at=at)
+    return organization
+
+
+def exchange_id() -> int:
+    """The organization that holds what is with no provider."""
+    return db.session.execute(select(Organization.id).where(Organization.kind == OrganizationKind.OPERATOR)).scalar_one()

@@ -1,0 +1,1 @@
+"""What does everybody own, and how did it come to be so?"""

@@ -1,0 +1,157 @@
+"""Which lines do the books have, and how is one opened?
+
+A ledger account is one line: what an organization owes (or received) for a component in a unit, to
+one benefit account or as a line that many share. Its name in the journal is opaque: ``la-<id>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select, text, tuple_
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange.database import Base, Choice, db, insert_or_ignore, one_of
+from exchange.money import Unit
+
+
+class AccountKind(StrEnum):
+    """What a line of the books says."""
+
+    WORKER = "worker"  # what the organization owes one worker for an individual component
+    POOL = "pool"  # what the organization received to buy cover of a pooled component
+    FEE = "fee"  # what the organization kept for administration
+    FUNDS = "funds"  # what an employer paid in and is not yet allotted to workers
+    OUTSIDE = "outside"  # the world's side of every payment in and out
+    ACCRUAL = "accrual"  # the world's side of leave minutes earned and taken
+
+
+class LedgerAccount(Base):
+    """One line of the books. Never deleted, and nothing of it ever changes."""
+
+    __tablename__ = "ledger_account"
+    __table_args__ = (
+        one_of("kind", AccountKind),
+        one_of("unit", Unit),
+        CheckConstraint("(kind = 'worker') = (holder_id IS NOT NULL)", name="worker_has_holder"),
+        # Lets a transfer's foreign keys hold both of its ends to its unit.
+        UniqueConstraint("id", "unit"),
+        Index(
+            "uq_ledger_account_worker", "holder_id", "organization_id", "component", "unit",
+            unique=True, postgresql_where=text("holder_id IS NOT NULL"), sqlite_where=text("holder_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_ledger_account_shared", "organization_id", "kind", "component", "unit",
+            unique=True, postgresql_where=text("holder_id IS NULL"), sqlite_where=text("holder_id IS NULL"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[AccountKind] = mapped_column(Choice(AccountKind))
+    # In whose books the line stands: the provider that owes it; the exchange for what nobody else holds.
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    # The benefit account it belongs to. No foreign key: the ledger does not know about workers.
+    holder_id: Mapped[int | None]
+    # Component code of the policy; empty for lines that belong to no component.
+    component: Mapped[str] = mapped_column(default="")
+    unit: Mapped[Unit] = mapped_column(Choice(Unit))
+
+
+class LedgerBalance(Base):
+    """What a worker's line amounts to now. Derived from transfers, can be rebuilt; never negative.
+
+    A narrow table of its own, so that PostgreSQL updates its rows in place (HOT).
+    """
+
+    __tablename__ = "ledger_balance"
+    __table_args__ = (CheckConstraint("amount >= 0", name="never_negative"), {"postgresql_with": {"fillfactor": "45"}})
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ledger_account.id"), primary_key=True, autoincrement=False)
+    amount: Mapped[int] = mapped_column(default=0)
+
+
+class LedgerSharedBalance(Base):
+    """The folded part of a shared line's balance (may be negative: the world owes what it paid in)."""
+
+    __tablename__ = "ledger_shared_balance"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ledger_account.id"), primary_key=True, autoincrement=False)
+    amount: Mapped[int] = mapped_column(default=0)
+
+
+class LedgerSharedDelta(Base):
+    """A change of a shared line that is not folded yet.
+
+    Posting appends one row for each shared line it touches, instead of locking a row that everybody
+    touches; ``balances.fold`` adds them up later. Balance = folded part + these.
+    """
+
+    __tablename__ = "ledger_shared_delta"
+    __table_args__ = (Index("ix_ledger_shared_delta_account_id", "account_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("ledger_account.id"))
+    amount: Mapped[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What identifies a ledger account: a worker's line when ``holder_id`` is given, else a shared one."""
+
+    kind: AccountKind
+    organization_id: int
+    unit: Unit
+    component: str = ""
+    holder_id: int | None = None
+
+
+def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
+    """The id of each line, opened first where it is not there yet. The same line twice is one line."""
+    wanted = sorted(set(lines), key=lambda line: (line.holder_id or 0, line.organization_id, line.component, line.unit, line.kind))
+    found = _find(wanted)
+    missing = [line for line in wanted if line not in found]
+    if missing:
+        rows = [
+            {
+                "kind": line.kind,
+                "organization_id": line.organization_id,
+                "holder_id": line.holder_id,
+                "component": line.component,
+                "unit": line.unit,
+            }
+            for line in missing
+        ]
+        db.session.execute(insert_or_ignore(LedgerAccount).rows(), rows)
+        found |= _find(missing)
+        _open_balances([found[line] for line in missing if line.holder_id is not None], LedgerBalance)
+        _open_balances([found[line] for line in missing if line.holder_id is None], LedgerSharedBalance)
+    return found
+
+
+def _open_balances(ids: list[int], table: type[LedgerBalance] | type[LedgerSharedBalance]) -> None:
+    if ids:
+        db.session.execute(insert_or_ignore(table).rows(), [{"account_id": id_, "amount": 0} for id_ in ids])
+
+
+_CHUNK = 500
+
+
+def _find(lines: list[Line]) -> dict[Line, int]:
+    a = LedgerAccount
+    found: dict[Line, int] = {}
+    columns = (a.id, a.kind, a.organization_id, a.unit, a.component, a.holder_id)
+    workers = [line for line in lines if line.holder_id is not None]
+    shared = [line for line in lines if line.holder_id is None]
+    for start in range(0, len(workers), _CHUNK):
+        keys = [(w.holder_id, w.organization_id, w.component, w.unit.value) for w in workers[start : start + _CHUNK]]
+        condition = tuple_(a.holder_id, a.organization_id, a.component, a.unit).in_(keys)
+        for id_, *rest in db.session.execute(select(*columns).where(condition)):
+            found[Line(*rest)] = id_
+    for start in range(0, len(shared), _CHUNK):
+        keys = [(s.organization_id, s.kind.value, s.component, s.unit.value) for s in shared[start : start + _CHUNK]]
+        condition = tuple_(a.organization_id, a.kind, a.component, a.unit).in_(keys) & a.holder_id.is_(None)
+        for id_, *rest in db.session.execute(select(*columns).where(condition)):
+            found[Line(*rest)] = id_
+    return found

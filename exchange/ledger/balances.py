@@ -1,0 +1,108 @@
+"""What does each line of the books amount to now?
+
+Stored figures, derived from transfers, which ``rebuilt`` can compute again from nothing: a worker's
+line has one row that is never negative; a shared line has a folded row and the deltas since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, union_all, update
+
+from exchange.database import db, is_sqlite
+from exchange.ledger import staging
+from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
+from exchange.money import Unit
+
+
+def apply_staged_changes() -> None:
+    """Carry the staged changes into the stored balances. Called by the journal only."""
+    change = staging.change
+    db.session.execute(
+        update(LedgerBalance)
+        .where(LedgerBalance.account_id == change.c.account_id)
+        .values(amount=LedgerBalance.amount + change.c.delta)
+        .execution_options(synchronize_session=False)
+    )
+    shared = select(change.c.account_id, change.c.delta).join(LedgerSharedBalance, LedgerSharedBalance.account_id == change.c.account_id)
+    db.session.execute(insert(LedgerSharedDelta).from_select(["account_id", "amount"], shared))
+
+
+def fold() -> int:
+    """Fold the deltas of shared lines into their balances; returns how many were folded.
+
+    Deltas of transactions that are still open are not seen and stay for the next time.
+    """
+    deltas = select(LedgerSharedDelta.id, LedgerSharedDelta.account_id, LedgerSharedDelta.amount)
+    if not is_sqlite():
+        deltas = deltas.with_for_update(skip_locked=True)
+    folded = 0
+    sums: dict[int, int] = {}
+    ids: list[int] = []
+    for id_, account_id, amount in db.session.execute(deltas.order_by(LedgerSharedDelta.id).limit(100_000)):
+        sums[account_id] = sums.get(account_id, 0) + amount
+        ids.append(id_)
+        folded += 1
+    for account_id in sorted(sums):
+        db.session.execute(
+            update(LedgerSharedBalance)
+            .where(LedgerSharedBalance.account_id == account_id)
+            .values(amount=LedgerSharedBalance.amount + sums[account_id])
+        )
+    for start in range(0, len(ids), 10_000):
+        db.session.execute(delete(LedgerSharedDelta).where(LedgerSharedDelta.id.in_(ids[start : start + 10_000])))
+    return folded
+
+
+def current() -> Subquery:
+    """Every ledger account's balance as a subquery of ``(account_id, amount)``."""
+    parts = union_all(
+        select(LedgerBalance.account_id, LedgerBalance.amount),
+        select(LedgerSharedBalance.account_id, LedgerSharedBalance.amount),
+        select(LedgerSharedDelta.account_id, LedgerSharedDelta.amount),
+    ).subquery()
+    amount = func.sum(parts.c.amount).cast(BigInteger).label("amount")
+    return select(parts.c.account_id, amount).group_by(parts.c.account_id).subquery("balance")
+
+
+def of(account_ids: Collection[int]) -> dict[int, int]:
+    """The balances of some ledger accounts (cents or minutes); unknown ids are absent."""
+    parts = union_all(
+        select(LedgerBalance.account_id, LedgerBalance.amount).where(LedgerBalance.account_id.in_(account_ids)),
+        select(LedgerSharedBalance.account_id, LedgerSharedBalance.amount).where(LedgerSharedBalance.account_id.in_(account_ids)),
+        select(LedgerSharedDelta.account_id, LedgerSharedDelta.amount).where(LedgerSharedDelta.account_id.in_(account_ids)),
+    ).subquery()
+    rows = select(parts.c.account_id, func.sum(parts.c.amount)).group_by(parts.c.account_id)
+    return {account_id: int(amount) for account_id, amount in db.session.execute(rows)}
+
+
+def of_holder(holder_id: int) -> Mapping[tuple[int, str, Unit], int]:
+    """A worker's balances: (organization id, component, unit) → amount, zero ones included."""
+    return {(row.organization_id, row.component, row.unit): row.amount for row in db.session.execute(_held().where(LedgerAccount.holder_id == holder_id))}
+
+
+def _held() -> Select[tuple[int, str, Unit, int]]:
+    return select(LedgerAccount.organization_id, LedgerAccount.component, LedgerAccount.unit, LedgerBalance.amount).join(
+        LedgerBalance, LedgerBalance.account_id == LedgerAccount.id
+    )
+
+
+def owed_by(organization_id: int) -> dict[tuple[str, Unit], int]:
+    """What an organization owes its workers: (component, unit) → the sum of their lines."""
+    rows = (
+        select(LedgerAccount.component, LedgerAccount.unit, func.sum(LedgerBalance.amount).cast(BigInteger))
+        .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
+        .where(LedgerAccount.organization_id == organization_id, LedgerAccount.kind == AccountKind.WORKER)
+        .group_by(LedgerAccount.component, LedgerAccount.unit)
+    )
+    return {(component, unit): int(amount) for component, unit, amount in db.session.execute(rows)}
+
+
+def shared_of(organization_id: int, kind: AccountKind) -> dict[tuple[str, Unit], int]:
+    """An organization's shared lines of one kind: (component, unit) → balance."""
+    lines = select(LedgerAccount.id, LedgerAccount.component, LedgerAccount.unit).where(
+        LedgerAccount.organization_id == organization_id, LedgerAccount.kind == kind
+    )
+    found = {id_: (component, unit) for id_, component, unit in db.session.execute(lines)}
+    return {found[id_]: amount for id_, amount in of(found).items()}

@@ -1,0 +1,325 @@
+"""What has happened, in the order it was written down, and how does something get in?
+
+``post`` is the only door to the books. A transfer moves a positive amount from one ledger account to
+another of the same unit; an entry is a list of transfers under one key. An entry that does not
+balance can therefore not be written. The key says the deed (``switch:2027:1204``): the same key with
+the same content is the entry that is already there, with other content it is refused.
+
+Postings are first staged in temporary tables, then written set by set; ``post_staged`` serves
+callers that stage millions of rows with one ``INSERT … SELECT`` instead of bringing them to Python.
+Nothing here locks a row that all writers share: changes of shared accounts are appended as deltas.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Select,
+    SmallInteger,
+    and_,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange import audit
+from exchange.database import Base, Choice, Instant, db, insert_or_ignore, one_of
+from exchange.errors import Refusal
+from exchange.identity.actors import Actor
+from exchange.ledger import balances, locks, staging
+from exchange.ledger.accounts import LedgerBalance
+from exchange.money import MAX_AMOUNT, Unit
+
+
+class LedgerEntry(Base):
+    """One deed in the books: transfers that belong together. Its name in the journal is ``e-<id>``."""
+
+    __tablename__ = "ledger_entry"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    kind: Mapped[str]
+    # When it was written down, and when what it tells of took effect: two things.
+    posted_at: Mapped[datetime] = mapped_column(Instant)
+    effective_on: Mapped[date]
+    # SHA-256 over salt and details (verification.md §1); empty where there are none.
+    details_digest: Mapped[bytes | None]
+    corrects_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
+
+
+class LedgerKey(Base):
+    """Which entry a key stands for. A table of its own, so that entries can be partitioned by their ids."""
+
+    __tablename__ = "ledger_key"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    # Written before the entry, in the same transaction: the key decides who may write it.
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id", deferrable=True, initially="DEFERRED"))
+
+
+class LedgerTransfer(Base):
+    """An amount that moved from one ledger account to another, in the unit of both."""
+
+    __tablename__ = "ledger_transfer"
+    __table_args__ = (
+        ForeignKeyConstraint(["source_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_source"),
+        ForeignKeyConstraint(["target_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_target"),
+        CheckConstraint("amount > 0", name="positive"),
+        CheckConstraint("source_id <> target_id", name="two_accounts"),
+        one_of("unit", Unit),
+        Index("ix_ledger_transfer_source_id", "source_id"),
+        Index("ix_ledger_transfer_target_id", "target_id"),
+    )
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    source_id: Mapped[int]
+    target_id: Mapped[int]
+    unit: Mapped[Unit] = mapped_column(Choice(Unit))
+    amount: Mapped[int]
+
+
+class LedgerDetail(Base):
+    """Words about an entry that may concern a person: outside the journal, and erasable.
+
+    The journal keeps only the salted digest, so the chain holds when salt and words are erased.
+    """
+
+    __tablename__ = "ledger_detail"
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True, autoincrement=False)
+    salt: Mapped[bytes]
+    details: Mapped[str]
+
+
+MAX_KEY = 200  # characters
+
+
+class BadPosting(Refusal):
+    """A posting that cannot stand in the books."""
+
+    code = "bad_posting"
+
+
+class KeyReused(Refusal):
+    """The key stands for an entry with other content."""
+
+    code = "key_reused"
+    status = 409
+
+
+class InsufficientBalance(Refusal):
+    """The transfers would leave a worker's line below zero."""
+
+    code = "insufficient_balance"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """``amount`` (1 … 2^63−1, in ``unit``) from ledger account ``source_id`` to ``target_id``."""
+
+    source_id: int
+    target_id: int
+    unit: Unit
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What is asked of the ledger: one entry with its transfers, in the order in which they shall stand."""
+
+    key: str
+    kind: str
+    effective_on: date
+    transfers: tuple[Transfer, ...]
+    details: str | None = None
+    corrects_id: int | None = None
+
+
+def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, int]:
+    """Write the postings, all or none. Returns the entry id under each key.
+
+    Called twice with the same content it writes once. Refuses ``BadPosting``, ``KeyReused`` and
+    ``InsufficientBalance``; a refusal inside a unit of work rolls all of it back.
+    """
+    if not postings:
+        return {}
+    _check(postings)
+    staging.clear()
+    ids = staging.allot_ids(len(postings))
+    entries, transfers = [], []
+    for ordinal, (p, entry_id) in enumerate(zip(postings, ids, strict=True)):
+        salt = secrets.token_bytes(32) if p.details is not None else None
+        entries.append(
+            {
+                "ordinal": ordinal,
+                "entry_id": entry_id,
+                "key": p.key,
+                "kind": p.kind,
+                "effective_on": p.effective_on,
+                "details_digest": details_digest(salt, p.details) if salt and p.details is not None else None,
+                "salt": salt,
+                "details": p.details,
+                "corrects_id": p.corrects_id,
+            }
+        )
+        transfers += [
+            {
+                "entry_id": entry_id,
+                "seq": seq,
+                "source_id": t.source_id,
+                "target_id": t.target_id,
+                "unit": t.unit,
+                "amount": t.amount,
+            }
+            for seq, t in enumerate(p.transfers)
+        ]
+    staging.add(entries, transfers)
+    post_staged(by=by, at=at, subject=postings[0].key)
+    return dict(db.session.execute(select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key)))).tuples().all())
+
+
+def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
+    """Write what stands in the staging tables (``staging.entry``, ``staging.transfer``), all or none.
+
+    Returns how many entries were new. The staged rows stay until the next ``staging.clear`` or the
+    end of the transaction. ``subject`` names the batch in the audit log. Refuses as ``post`` does.
+    """
+    new = _claim_keys()
+    staging.sum_changes()
+    locks.lock_changed_balances()
+    _refuse_negative()
+    db.session.execute(
+        insert(LedgerEntry).from_select(
+            ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
+            select(
+                _e.c.entry_id, _e.c.key, _e.c.kind, literal(at, Instant), _e.c.effective_on, _e.c.details_digest, _e.c.corrects_id
+            ).where(_e.c.is_new),
+        )
+    )
+    _write_transfers()
+    balances.apply_staged_changes()
+    audit.record("ledger.posted", f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
+    return new
+
+
+def details_digest(salt: bytes, details: str) -> bytes:
+    """What the journal keeps of an entry's words (verification.md §1)."""
+    return hashlib.sha256(b"pbx/jrn/detail/v1\0" + salt + details.encode()).digest()
+
+
+_e, _t = staging.entry, staging.transfer
+
+
+def _check(postings: Sequence[Posting]) -> None:
+    if len({p.key for p in postings}) < len(postings):
+        raise BadPosting(_l("One request names the same key twice."))
+    for p in postings:
+        if not p.key or len(p.key) > MAX_KEY:
+            raise BadPosting(_l("A key has between 1 and 200 characters."))
+        for t in p.transfers:
+            if not 1 <= t.amount <= MAX_AMOUNT:
+                raise BadPosting(_l("A transfer moves a positive amount that the ledger can hold."))
+            if t.source_id == t.target_id:
+                raise BadPosting(_l("A transfer moves between two ledger accounts."))
+
+
+def _claim_keys() -> int:
+    """Write the keys; those that are there already must stand for the same content."""
+    claimed = db.session.execute(
+        insert_or_ignore(LedgerKey).from_select(
+            ["key", "entry_id"],
+            # SQLite reads ON after a bare SELECT as a join: the WHERE keeps the two apart.
+            select(_e.c.key, _e.c.entry_id).where(true()).order_by(_e.c.key),
+        )
+    )
+    staged = db.session.execute(select(func.count()).select_from(_e)).scalar_one()
+    if claimed.rowcount == staged:
+        return int(staged)
+    other = db.session.execute(_reused_with_other_content().limit(1)).scalar_one_or_none()
+    if other is not None:
+        raise KeyReused(_l("This was already entered with other content."), key=other)
+    repeated = select(LedgerKey.key).where(LedgerKey.key == _e.c.key, LedgerKey.entry_id != _e.c.entry_id)
+    db.session.execute(update(_e).where(repeated.exists()).values(is_new=False))
+    return int(claimed.rowcount)
+
+
+def _reused_with_other_content() -> Select[tuple[str]]:
+    t = LedgerTransfer
+    old_count = select(func.count()).where(t.entry_id == LedgerEntry.id).scalar_subquery()
+    new_count = select(func.count()).where(_t.c.entry_id == _e.c.entry_id).scalar_subquery()
+    same = and_(
+        t.entry_id == LedgerEntry.id,
+        t.seq == _t.c.seq,
+        t.source_id == _t.c.source_id,
+        t.target_id == _t.c.target_id,
+        t.amount == _t.c.amount,
+    )
+    changed = (
+        select(literal(1))
+        .select_from(_t.outerjoin(t, same))
+        .where(_t.c.entry_id == _e.c.entry_id, t.entry_id.is_(None))
+        .correlate(_e, LedgerEntry)
+    )
+    # Erased details can no longer be compared; the transfers can.
+    other_details = select(literal(1)).where(LedgerDetail.entry_id == LedgerEntry.id, LedgerDetail.details.is_distinct_from(_e.c.details))
+    return (
+        select(_e.c.key)
+        .join(LedgerKey, and_(LedgerKey.key == _e.c.key, LedgerKey.entry_id != _e.c.entry_id))
+        .join(LedgerEntry, LedgerEntry.id == LedgerKey.entry_id)
+        .where(
+            or_(
+                LedgerEntry.kind != _e.c.kind,
+                LedgerEntry.effective_on != _e.c.effective_on,
+                LedgerEntry.corrects_id.is_distinct_from(_e.c.corrects_id),
+                LedgerEntry.details_digest.is_(None) != _e.c.details.is_(None),
+                old_count != new_count,
+                changed.exists(),
+                other_details.exists(),
+            )
+        )
+    )
+
+
+def _refuse_negative() -> None:
+    change = staging.change
+    short = (
+        select(change.c.account_id)
+        .join(LedgerBalance, LedgerBalance.account_id == change.c.account_id)
+        .where(LedgerBalance.amount + change.c.delta < 0)
+        .limit(1)
+    )
+    if db.session.execute(short).first() is not None:
+        raise InsufficientBalance(_l("The balance does not suffice."))
+
+
+def _write_transfers() -> None:
+    db.session.execute(
+        insert(LedgerTransfer).from_select(
+            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
+            select(_t.c.entry_id, _t.c.seq, _t.c.source_id, _t.c.target_id, _t.c.unit, _t.c.amount)
+            .join(_e, _e.c.entry_id == _t.c.entry_id)
+            .where(_e.c.is_new),
+        )
+    )
+    db.session.execute(
+        insert(LedgerDetail).from_select(
+            ["entry_id", "salt", "details"],
+            select(_e.c.entry_id, _e.c.salt, _e.c.details).where(_e.c.is_new, _e.c.details.is_not(None)),
+        )
+    )

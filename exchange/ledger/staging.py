@@ -1,0 +1,120 @@
+"""Where do postings wait while the ledger looks at them as a set?
+
+Temporary tables of the connection: nobody else sees them, and they are empty again when the
+transaction ends. ``entry`` and ``transfer`` hold what is asked, ``change`` what it would do to each
+ledger account. Callers with millions of rows fill the first two with ``INSERT … SELECT``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.schema import CreateTable
+
+from exchange.database import Choice, db, is_sqlite
+from exchange.money import Unit
+
+_metadata = MetaData()
+
+
+def _temporary(name: str, *columns: Column[Any]) -> Table:
+    return Table(name, _metadata, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DELETE ROWS")
+
+
+entry = _temporary(
+    "staged_entry",
+    Column("ordinal", BigInteger, nullable=False),
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("effective_on", Date, nullable=False),
+    Column("details_digest", LargeBinary),
+    Column("salt", LargeBinary),
+    Column("details", Text),
+    Column("corrects_id", BigInteger),
+    Column("is_new", Boolean, nullable=False, server_default=true()),
+)
+transfer = _temporary(
+    "staged_transfer",
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", SmallInteger, primary_key=True, autoincrement=False),
+    Column("source_id", BigInteger, nullable=False),
+    Column("target_id", BigInteger, nullable=False),
+    Column("unit", Choice(Unit), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+)
+change = _temporary(
+    "staged_change",
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("delta", BigInteger, nullable=False),
+)
+
+
+def clear() -> None:
+    """Make the staging tables of this connection exist, and empty."""
+    for table in (entry, transfer, change):
+        db.session.execute(CreateTable(table, if_not_exists=True))
+        db.session.execute(table.delete())
+
+
+def allot_ids(count: int) -> list[int]:
+    """``count`` entry ids, ascending. On SQLite the write lock makes the next free ones ours."""
+    if is_sqlite():
+        base = _last_id()
+        return list(range(base + 1, base + count + 1))
+    numbers = select(func.nextval("ledger_entry_id_seq")).select_from(func.generate_series(1, count))
+    return sorted(db.session.execute(numbers).scalars())
+
+
+def next_id(ordinal: ColumnElement[int]) -> ColumnElement[int]:
+    """The same inside an ``INSERT … SELECT`` whose rows are numbered from 1 by ``ordinal``."""
+    if is_sqlite():
+        return literal(_last_id()) + ordinal
+    return func.nextval("ledger_entry_id_seq", type_=BigInteger)
+
+
+def _last_id() -> int:
+    # ledger_key rows are written first, so they know of ids that this transaction has allotted.
+    highest = db.session.connection().exec_driver_sql("SELECT max(id) FROM ledger_entry").scalar_one()
+    return int(highest or 0)
+
+
+def add(entries: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]]) -> None:
+    """Stage rows that come from Python."""
+    db.session.execute(insert(entry), entries)
+    if transfers:
+        db.session.execute(insert(transfer), transfers)
+
+
+def sum_changes() -> None:
+    """Fill ``change`` with what the new entries' transfers would do to each ledger account."""
+    is_new = transfer.join(entry, entry.c.entry_id == transfer.c.entry_id)
+    leaving = select(transfer.c.source_id.label("account_id"), (-transfer.c.amount).label("delta")).select_from(is_new).where(entry.c.is_new)
+    coming = select(transfer.c.target_id, transfer.c.amount).select_from(is_new).where(entry.c.is_new)
+    moves = union_all(leaving, coming).subquery()
+    db.session.execute(change.delete())
+    db.session.execute(
+        insert(change).from_select(
+            ["account_id", "delta"],
+            select(moves.c.account_id, func.sum(moves.c.delta).cast(BigInteger)).group_by(moves.c.account_id),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Which pages belong to the market as a whole?"""

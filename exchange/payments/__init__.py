@@ -1,0 +1,1 @@
+"""How does money reach and leave the exchange?"""

@@ -1,0 +1,1 @@
+"""What do qualified nonprofit providers offer, and can they pay what they owe?"""
