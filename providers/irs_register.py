@@ -27,6 +27,7 @@ from exchange.intake import IMPORT, Column, Problems, Row, open_for_import, read
 from exchange.upsert import Written, upsert
 
 _EIN: Final = re.compile(r"[0-9]{2}-?[0-9]{7}", re.ASCII)
+_NINE: Final = re.compile(r"[0-9]{9}", re.ASCII)
 _CODE: Final = re.compile(r"[0-9]{2}", re.ASCII)
 _MONTH: Final = re.compile(r"[0-9]{4}(?:0[1-9]|1[0-2])", re.ASCII)
 _DOLLARS: Final = re.compile(r"-?[0-9]{1,15}", re.ASCII)
@@ -81,7 +82,7 @@ class BadEin(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class RegisterImport:
-    """What one file brought."""
+    """What one file brought: ``rows`` in it, those ``written``, and the ``problems`` with those left out."""
 
     source: str
     rows: int
@@ -175,7 +176,7 @@ def section_words(subsection: str) -> str:
 
 
 def import_register(
-    path: Path, *, by: Actor, at: datetime, progress: Callable[[int], None] = lambda rows: None
+    path: Path, *, by: Actor, at: datetime, progress: Callable[[int], None] | None = None
 ) -> RegisterImport:
     """Bring one file of the register in, ``.csv`` or ``.csv.gz``; all of it in the caller's unit of work.
 
@@ -184,17 +185,19 @@ def import_register(
     Raises ``BadFile`` for a file that cannot be read as a whole.
     """
     problems = Problems()
-    counted = 0
+    taken = 0
 
     def read() -> Iterator[dict[str, Any]]:
-        nonlocal counted
+        nonlocal taken
         with open_for_import(path) as stream:
             for row in read_csv(stream, COLUMNS, problems=problems, limits=IMPORT):
-                counted += 1
-                progress(counted)
                 values = _values(row, problems)
-                if values is not None:
-                    yield values
+                if values is None:
+                    continue
+                taken += 1
+                if progress is not None:
+                    progress(taken)
+                yield values
 
     stamp = {"source": path.name, "imported_at": at}
     written = upsert(cast("Table", IrsOrganization.__table__), read(), key=("ein",), stamp=stamp)
@@ -202,7 +205,7 @@ def import_register(
         f"added {written.added}, changed {written.changed}, unchanged {written.unchanged}, left out {problems.count}"
     )
     audit.record("irs_register.import", f"file:{path.name}", by=by, at=at, facts=facts)
-    return RegisterImport(path.name, counted, written, problems)
+    return RegisterImport(path.name, taken + problems.count, written, problems)
 
 
 def _values(row: Row, problems: Problems) -> dict[str, Any] | None:
@@ -211,7 +214,7 @@ def _values(row: Row, problems: Problems) -> dict[str, Any] | None:
     wrong = [
         column
         for column, is_right in (
-            ("EIN", _EIN.fullmatch(cells["EIN"])),
+            ("EIN", _NINE.fullmatch(cells["EIN"])),
             ("NAME", cells["NAME"]),
             ("SUBSECTION", _CODE.fullmatch(cells["SUBSECTION"])),
             ("STATUS", _CODE.fullmatch(cells["STATUS"])),
