@@ -1,0 +1,125 @@
+"""What do organizations owe one another after a cutover, gross and net?
+
+Every worker's transfer from one organization to another is a gross obligation to hand over its cash.
+Cash is netted multilaterally: one figure for each organization, summing to zero, so that at most one
+payment each is needed. Leave minutes carry no cash of their own: their value is in the cents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, func, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange import audit
+from exchange.database import Base, db
+from exchange.identity.actors import Actor
+from exchange.ledger import invariants
+
+
+class SettlementBatch(Base):
+    """One netting: of all switches of a cutover, or of those that took effect on one day."""
+
+    __tablename__ = "settlement_batch"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # The deed that is netted, e.g. "cutover:2027"; netted once.
+    reference: Mapped[str] = mapped_column(unique=True)
+    effective_at: Mapped[datetime]
+    netted_at: Mapped[datetime]
+
+
+class SettlementObligation(Base):
+    """Gross: what one organization must hand to another for the workers who went, by component."""
+
+    __tablename__ = "settlement_obligation"
+    __table_args__ = (CheckConstraint("payer_id <> payee_id", name="two_organizations"), CheckConstraint("amount_cents > 0", name="positive"))
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("settlement_batch.id"), primary_key=True, autoincrement=False)
+    payer_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True, autoincrement=False)
+    payee_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True, autoincrement=False)
+    component: Mapped[str] = mapped_column(primary_key=True)
+    amount_cents: Mapped[int]
+    workers: Mapped[int]
+
+
+class SettlementPosition(Base):
+    """Net: what an organization is owed (positive) or owes (negative) in a batch."""
+
+    __tablename__ = "settlement_position"
+    __table_args__ = (UniqueConstraint("batch_id", "organization_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("settlement_batch.id"))
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    net_cents: Mapped[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Gross:
+    """One gross obligation to be netted: ``amount_cents`` ≥ 1 from payer to payee for a component."""
+
+    payer_id: int
+    payee_id: int
+    component: str
+    amount_cents: int
+    workers: int
+
+
+def positions_of(obligations: list[Gross]) -> Mapping[int, int]:
+    """Net cents by organization: what comes in less what goes out. Sums to zero."""
+    net: dict[int, int] = {}
+    for owed in obligations:
+        net[owed.payer_id] = net.get(owed.payer_id, 0) - owed.amount_cents
+        net[owed.payee_id] = net.get(owed.payee_id, 0) + owed.amount_cents
+    assert sum(net.values()) == 0, "what one pays another receives"
+    return net
+
+
+def settle(reference: str, *, obligations: list[Gross], effective_at: datetime, by: Actor, at: datetime) -> SettlementBatch:
+    """Write a batch with its gross obligations and net positions; called again it returns the one there is."""
+    existing = db.session.execute(select(SettlementBatch).where(SettlementBatch.reference == reference)).scalar_one_or_none()
+    if existing is not None:
+        return existing
+    batch = SettlementBatch(reference=reference, effective_at=effective_at, netted_at=at)
+    db.session.add(batch)
+    db.session.flush()
+    gross = [
+        {
+            "batch_id": batch.id,
+            "payer_id": owed.payer_id,
+            "payee_id": owed.payee_id,
+            "component": owed.component,
+            "amount_cents": owed.amount_cents,
+            "workers": owed.workers,
+        }
+        for owed in obligations
+    ]
+    if gross:
+        db.session.execute(insert(SettlementObligation), gross)
+        net = positions_of(obligations)
+        db.session.execute(
+            insert(SettlementPosition),
+            [{"batch_id": batch.id, "organization_id": id_, "net_cents": cents} for id_, cents in sorted(net.items())],
+        )
+    audit.record("settlement.netted", f"settlement:{batch.id}", by=by, at=at, facts=f"obligations={len(gross)}")
+    return batch
+
+
+@invariants.rule(8, "settlement sums to zero and equals the gross pairs")
+def _nets_equal_gross() -> list[str]:
+    o, p = SettlementObligation, SettlementPosition
+    outgoing = select(o.batch_id, o.payer_id.label("organization_id"), (-o.amount_cents).label("cents"))
+    incoming = select(o.batch_id, o.payee_id, o.amount_cents)
+    netted = select(p.batch_id, p.organization_id, (-p.net_cents).label("cents"))
+    everything = outgoing.union_all(incoming, netted).subquery()
+    off = (
+        select(everything.c.batch_id, everything.c.organization_id, func.sum(everything.c.cents).cast(BigInteger))
+        .group_by(everything.c.batch_id, everything.c.organization_id)
+        .having(func.sum(everything.c.cents) != 0)
+        .limit(invariants.FIRST)
+    )
+    return [f"settlement {batch}, organization {org}: the net is off by {cents} cents" for batch, org, cents in db.session.execute(off)]
