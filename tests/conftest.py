@@ -210,6 +210,12 @@ def live_server(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def base_url() -> str | None:
+    """None: a journey goes to its own ``live_server``. Stands for pytest-base-url's, which pytest 9.2 warns about."""
+    return None
+
+
+@pytest.fixture(scope="session")
 def browser_type_launch_args(
     request: pytest.FixtureRequest, browser_type_launch_args: Mapping[str, Any]
 ) -> Mapping[str, Any]:

@@ -147,12 +147,24 @@ def _start(data: Path) -> str:
     data.mkdir(mode=0o700)
     if owner:
         shutil.chown(data, owner, owner)
-    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+    initdb = [
+        str(binaries / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, user=owner, cwd="/")
     port = _free_port()
     options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
     log = data / "server.log"
-    start = [binaries / "pg_ctl", "-D", data, "-w", "-l", log, "-o", f"-p {port} {options}", "start"]
+    start = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(log), "-o", f"-p {port} {options}", "start"]
     subprocess.run(start, check=True, stdout=subprocess.DEVNULL, user=owner, cwd="/")
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
@@ -161,7 +173,7 @@ def _stop(folder: Path) -> None:
     data = folder / "postgres"
     if (data / "postmaster.pid").exists():
         owner = "postgres" if os.geteuid() == 0 else None
-        stop = [programs() / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"]
+        stop = [str(programs() / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"]
         subprocess.run(stop, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=owner, cwd="/")
     # A database that is being stopped may still write; try again rather than leave half a folder.
     for _ in range(5):
