@@ -4,7 +4,9 @@
 PORT ?= 8000
 PYTHON ?= $(firstword $(shell command -v python3.11 2>/dev/null) $(shell command -v python3 2>/dev/null))
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --no-input install -qq --require-hashes --only-binary :all:
+INSTALL := -m pip --disable-pip-version-check --no-input install -qq --require-hashes --only-binary :all:
+# One package comes as source only; it is built with the setuptools of our own lock, not with whatever is newest.
+FROM_SOURCE := --no-binary flask-principal --no-build-isolation --use-pep517
 MESSAGES := $(wildcard translations/*/LC_MESSAGES/*.po)
 
 MAKEFLAGS += --no-print-directory
@@ -53,21 +55,22 @@ clean: ## remove what was installed here; the demo's data stay in var/
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv."; exit 1; }
 	@touch $@
 
-.venv/.run: .venv/.made requirements/run.txt
+.venv/.run: .venv/.made requirements/build.txt requirements/run.txt
 	@echo "Installing what the program needs (requirements/run.txt)"
-	@$(PIP) -r requirements/run.txt
+	@$(PY) $(INSTALL) -r requirements/build.txt
+	@$(PY) $(INSTALL) $(FROM_SOURCE) -r requirements/run.txt
 	@touch $@
 
 .venv/.test: .venv/.run requirements/test.txt
 	@echo "Installing what the tests need (requirements/test.txt)"
-	@$(PIP) -r requirements/test.txt
+	@$(PY) $(INSTALL) $(FROM_SOURCE) -r requirements/test.txt
 	@touch $@
 
 # Without a Node.js of the machine's own, npm comes from PyPI into a place of its own.
 static/vendor/uswds/.installed: package-lock.json tools/copy_uswds.py | .venv/.made
 	@command -v npm >/dev/null 2>&1 || test -x .venv/node/bin/npm || { \
 	  echo "Installing npm (requirements/node.txt)" && $(PYTHON) -m venv .venv/node && \
-	  .venv/node/bin/python -m pip --disable-pip-version-check --no-input install -qq --require-hashes --only-binary :all: -r requirements/node.txt; }
+	  .venv/node/bin/python $(INSTALL) -r requirements/node.txt; }
 	@echo "Installing the front end's files (package-lock.json)"
 	@PATH="$$PATH:$$PWD/.venv/node/bin" npm ci --ignore-scripts --loglevel=error >/dev/null
 	@$(PY) tools/copy_uswds.py

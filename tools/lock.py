@@ -22,8 +22,8 @@ OPTIONS = [
 
 
 def main() -> None:
-    """Write the three locks of Python and the one of the front end. ``--upgrade`` takes newer versions."""
-    for name, constraints in (("run", []), ("test", ["-c", "requirements/run.txt"]), ("node", [])):
+    """Write the four locks of Python and the one of the front end. ``--upgrade`` takes newer versions."""
+    for name, constraints in (("build", []), ("run", []), ("test", ["-c", "requirements/run.txt"]), ("node", [])):
         files = [f"requirements/{name}.in", "-o", f"requirements/{name}.txt"]
         command = [sys.executable, "-m", "uv", "pip", "compile", *OPTIONS, *constraints, *sys.argv[1:], *files]
         subprocess.run(command, cwd=ROOT, check=True)
