@@ -32,7 +32,7 @@ def upsert(
 ) -> Written:
     """Insert the rows, or update those whose ``key`` is there (a unique constraint of the table names it).
 
-    All rows have the same columns. ``stamp`` holds values for columns that tell when and whence a row
+    All rows have the same columns, some beside the key. ``stamp`` holds values for columns that tell when and whence a row
     was last seen: they are written to every row and do not count as a change. Rows come in any number
     and are taken in pieces; two rows with one key: the later one stands.
     """
@@ -55,11 +55,7 @@ def _write(table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str
         # Not "insert" alone for the new ones: another import may have written them since the question.
         insert = (sqlite.insert if is_sqlite() else postgresql.insert)(table)
         updated = {name: insert.excluded[name] for name in (*values, *stamp)}
-        statement = (
-            insert.on_conflict_do_update(index_elements=list(key), set_=updated)
-            if updated
-            else insert.on_conflict_do_nothing(index_elements=list(key))
-        )
+        statement = insert.on_conflict_do_update(index_elements=list(key), set_=updated)
         db.session.execute(statement, [{**wanted[at], **stamp} for at in to_write])
     return Written(added=len(added), changed=len(changed), unchanged=len(there) - len(changed))
 
