@@ -1,0 +1,1 @@
+"""What does the law of this program say, and since when?"""
