@@ -32,9 +32,9 @@ def upsert(
 ) -> Written:
     """Insert the rows, or update those whose ``key`` is there (a unique constraint of the table names it).
 
-    All rows have the same columns, some beside the key. ``stamp`` holds values for columns that tell when and whence a row
-    was last seen: they are written to every row and do not count as a change. Rows come in any number
-    and are taken in pieces; two rows with one key: the later one stands.
+    All rows have the same columns, some beside the key. ``stamp`` holds values for columns that tell
+    when and whence a row was last seen: they are written to every row and do not count as a change.
+    Rows come in any number and are taken in pieces; two rows with one key: the later one stands.
     """
     written = Written()
     source = iter(rows)
