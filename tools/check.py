@@ -38,7 +38,7 @@ def steps(*, complete: bool) -> list[Step]:
         Step(
             "lint", [PYTHON, "-m", "ruff", "check", "--quiet", "--output-format=concise", "."], "make fix, then by hand"
         ),
-        Step("arrows", [str(SCRIPTS / "lint-imports"), "--no-logo", "--quiet"], "lint-imports tells which import"),
+        Step("arrows", [str(SCRIPTS / "lint-imports"), "--no-logo"], "lint-imports tells which import"),
         Step("types", [PYTHON, "-m", "mypy", "--no-error-summary", "."], "by hand"),
         Step("tests", tests, "pytest -n0 NAME runs one"),
     ]
