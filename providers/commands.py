@@ -112,3 +112,7 @@ def _tell(problems: Problems) -> None:
         click.echo(f"  {problem}", err=True)
     if problems.count > len(problems.kept):
         click.echo(f"  … and {problems.count - len(problems.kept):,} more", err=True)
+
+
+IMPORTERS: Final[list[click.Command]] = [irs_eo_command, qhp_landscape_command]
+COMMANDS: Final[list[click.Command]] = []
