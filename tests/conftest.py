@@ -134,9 +134,7 @@ def create_app() -> databases.AppFactory:
     """The real application's factory."""
     try:
         from app import create_app as real
-    except ModuleNotFoundError as error:
-        if error.name != "app":
-            raise
+    except ImportError:
         return _bare_app
     return real
 
