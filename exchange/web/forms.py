@@ -1,0 +1,278 @@
+"""How is what people type into a form read, and how are they told what is wrong with it?
+
+Fields give typed values: cents, minutes, whole numbers, dates, clean names. They read text with the same
+parsers as files and the API, so all three refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any, TypeAlias
+
+from flask import render_template, request
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
+from wtforms import Field, FieldList, FormField
+from wtforms.validators import InputRequired
+from wtforms.widgets import TextArea, TextInput
+
+from exchange.errors import Refusal
+from exchange.money import MAX_AMOUNT, BadAmount, format_dollars, parse_dollars, parse_whole
+from exchange.web.filters import day
+from exchange.web.names import clean_name, clean_text
+
+_ISO_DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})", re.ASCII)
+_MINUTES = 60
+Sentence: TypeAlias = str | LazyString
+
+
+class BadDate(Refusal):
+    """Text that is no date, or a date outside of what the form takes."""
+
+    code = "bad_date"
+
+
+def needed(sentence: Sentence | None = None) -> Any:
+    """The validator for a field that must be filled in."""
+    return InputRequired(sentence or _l("Fill this in."))
+
+
+class PageForm(FlaskForm):
+    """A form of a page: CSRF-protected, read only when posted, errors listed for the summary at the top."""
+
+    def problems(self) -> list[tuple[str | None, str]]:
+        """(id of the input to jump to, sentence) for every error, in the order of the page."""
+        found = [problem for field in self for problem in _problems_of(field)]
+        return [*((None, str(sentence)) for sentence in self.form_errors), *found]
+
+
+def _problems_of(field: Any) -> Iterator[tuple[str | None, str]]:
+    if isinstance(field, (FormField, FieldList)):
+        for inner in field:
+            yield from _problems_of(inner)
+        return
+    for sentence in field.errors:
+        yield getattr(field, "first_input_id", field.id), f"{field.label.text}: {sentence}"
+
+
+def refusal_to_form(form: PageForm, refusal: Refusal, field: str | None = None) -> None:
+    """Show an operation's no in the form: at ``field`` (or ``refusal.details["field"]``), else above all fields."""
+    name = field or refusal.details.get("field")
+    if isinstance(name, str) and name in form:
+        form[name].errors = [*form[name].errors, refusal.sentence]
+    else:
+        form.form_errors.append(refusal.sentence)
+
+
+def render_form(template: str, form: PageForm, **context: Any) -> tuple[str, int]:
+    """The page with its form: 200 when shown first, 422 when it came back with errors."""
+    status = 422 if request.method == "POST" and form.errors else 200
+    return render_template(template, form=form, **context), status
+
+
+class ParsedField(Field):
+    """One line of text, read by ``parse``, whose refusals become the field's errors. Blank is None.
+
+    ``hint`` stands under the label. What was typed is shown again after an error.
+    """
+
+    widget = TextInput()
+
+    def __init__(
+        self,
+        label: Sentence,
+        validators: Sequence[Any] = (),
+        *,
+        parse: Callable[[str], Any],
+        hint: Sentence = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, description=hint, **kwargs)
+        self.parse = parse
+
+    def written(self, value: Any) -> str:
+        """How a stored value is written into the input."""
+        return str(value)
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else self.written(self.data)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read the text; called by WTForms."""
+        self.data = None
+        if not valuelist or not valuelist[0].strip():
+            return
+        try:
+            self.data = self.parse(valuelist[0])
+        except Refusal as refusal:
+            raise ValueError(str(refusal)) from refusal
+
+
+class DollarsField(ParsedField):
+    """An amount of money → cents. Takes ``1204.50``, ``1,204.50``, ``$1204``; nothing else."""
+
+    def __init__(
+        self,
+        label: Sentence,
+        validators: Sequence[Any] = (),
+        *,
+        at_least: int = 0,
+        at_most: int = MAX_AMOUNT,
+        **kwargs: Any,
+    ) -> None:
+        self.at_least, self.at_most = at_least, at_most
+        super().__init__(label, validators, parse=self._read, **kwargs)
+
+    def _read(self, text: str) -> int:
+        cents = parse_dollars(text)
+        if cents < self.at_least:
+            raise BadAmount(_l("Write at least %(amount)s.", amount=format_dollars(self.at_least)))
+        if cents > self.at_most:
+            raise BadAmount(_l("Write at most %(amount)s.", amount=format_dollars(self.at_most)))
+        return cents
+
+    def written(self, value: int) -> str:
+        """120450 → ``1,204.50``: the dollar sign stands before the input."""
+        return format_dollars(value).removeprefix("$")
+
+
+class WholeField(ParsedField):
+    """A whole number within bounds."""
+
+    def __init__(
+        self,
+        label: Sentence,
+        validators: Sequence[Any] = (),
+        *,
+        at_least: int = 0,
+        at_most: int = MAX_AMOUNT,
+        **kwargs: Any,
+    ) -> None:
+        self.at_least, self.at_most = at_least, at_most
+        super().__init__(label, validators, parse=self._read, **kwargs)
+
+    def _read(self, text: str) -> int:
+        number = parse_whole(text)
+        if not self.at_least <= number <= self.at_most:
+            raise BadAmount(
+                _l("Write a number from %(least)s to %(most)s.", least=f"{self.at_least:,}", most=f"{self.at_most:,}")
+            )
+        return number
+
+
+class HoursField(Field):
+    """Hours and minutes in two inputs (``NAME-hours``, ``NAME-minutes``) → minutes. Both blank is None."""
+
+    PARTS = ("hours", "minutes")
+
+    def __init__(
+        self,
+        label: Sentence,
+        validators: Sequence[Any] = (),
+        *,
+        at_least: int = 0,
+        at_most: int = MAX_AMOUNT,
+        hint: Sentence = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, description=hint, **kwargs)
+        self.at_least, self.at_most = at_least, at_most
+
+    @property
+    def first_input_id(self) -> str:
+        """Where a link to this field leads."""
+        return f"{self.id}-hours"
+
+    def part(self, name: str) -> str:
+        """What stands in the input of ``hours`` or ``minutes``."""
+        if self.raw_data:
+            return str(self.raw_data[1 + self.PARTS.index(name)])
+        if self.data is None:
+            return ""
+        return str(divmod(self.data, _MINUTES)[self.PARTS.index(name)])
+
+    def process(self, formdata: Any, *args: Any, **kwargs: Any) -> None:
+        """Bring the two inputs together before WTForms looks; the first value says whether there is any."""
+        if formdata is not None:
+            parts = [formdata.get(f"{self.name}-{part}", "") for part in self.PARTS]
+            filled = any(part.strip() for part in parts)
+            formdata = MultiDict([(self.name, value) for value in ("filled", *parts)] if filled else [])
+        super().process(formdata, *args, **kwargs)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        """Read both parts; called by WTForms."""
+        self.data = None
+        if not valuelist:
+            return
+        try:
+            hours, rest = (parse_whole(text) if text.strip() else 0 for text in valuelist[1:])
+        except BadAmount as refusal:
+            raise ValueError(str(refusal)) from refusal
+        if rest >= _MINUTES:
+            raise ValueError(str(_l("Minutes go from 0 to 59.")))
+        minutes = hours * _MINUTES + rest
+        if not self.at_least <= minutes <= self.at_most:
+            raise ValueError(str(_l("This is more or less time than can be given here.")))
+        self.data = minutes
+
+
+class DateField(ParsedField):
+    """A date from ``earliest`` to ``latest``, both included; either may be set on the form's field at run time."""
+
+    widget = TextInput("date")
+
+    def __init__(
+        self,
+        label: Sentence,
+        validators: Sequence[Any] = (),
+        *,
+        earliest: date | None = None,
+        latest: date | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.earliest, self.latest = earliest, latest
+        super().__init__(label, validators, parse=self._read, **kwargs)
+
+    def _read(self, text: str) -> date:
+        match = _ISO_DATE.fullmatch(text.strip(" "))
+        try:
+            on = date(*(int(part) for part in match.groups())) if match else None
+        except ValueError:
+            on = None
+        if on is None:
+            raise BadDate(_l("Write a date like 2026-11-30: year, month, day."))
+        if self.earliest is not None and on < self.earliest:
+            raise BadDate(_l("Choose a date on or after %(day)s.", day=day(self.earliest)))
+        if self.latest is not None and on > self.latest:
+            raise BadDate(_l("Choose a date on or before %(day)s.", day=day(self.latest)))
+        return on
+
+    def written(self, value: date) -> str:
+        """As the browser's date input wants it."""
+        return value.isoformat()
+
+
+class NameField(ParsedField):
+    """A name of a person or an organization, cleaned."""
+
+    def __init__(self, label: Sentence, validators: Sequence[Any] = (), **kwargs: Any) -> None:
+        super().__init__(label, validators, parse=clean_name, **kwargs)
+
+
+class TextField(ParsedField):
+    """Free text of several lines: a reason, a note."""
+
+    widget = TextArea()
+
+    def __init__(self, label: Sentence, validators: Sequence[Any] = (), *, at_most: int = 2_000, **kwargs: Any) -> None:
+        super().__init__(label, validators, parse=lambda text: clean_text(text, at_most=at_most), **kwargs)
+
+
+class AccountNumberField(ParsedField):
+    """A benefit account's number. The page passes the parser, which lives above this package."""

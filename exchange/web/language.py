@@ -1,0 +1,65 @@
+"""In which language is this page?
+
+What the reader chose (a cookie that says nothing about him) comes first, then what his browser asks for.
+English is the source of all sentences. The switch is a plain form and works without scripts.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, abort, current_app, has_request_context, redirect, request
+from flask_babel import get_locale
+from werkzeug.wrappers import Response
+
+from exchange.web.redirects import local_path
+
+LANGUAGES = {"en": "English", "es": "Español"}
+COOKIE = "language"
+_A_YEAR = 365 * 24 * 60 * 60
+
+bp = Blueprint("language", __name__)
+
+
+def select_language() -> str | None:
+    """The language of this request; None where there is no request (jobs, commands) means English."""
+    if not has_request_context():
+        return None
+    chosen = request.cookies.get(COOKIE)
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(list(LANGUAGES), "en")
+
+
+def current_language() -> str:
+    """``en`` or ``es``: what the page's ``lang`` says."""
+    locale = get_locale()
+    return locale.language if locale is not None else "en"
+
+
+def other_languages() -> dict[str, str]:
+    """The languages that the reader could change to, by code, each in its own name."""
+    return {code: name for code, name in LANGUAGES.items() if code != current_language()}
+
+
+def came_from_this_site() -> bool:
+    """Whether the browser says that this site's own page sent the form.
+
+    Guards the one form that stands on cacheable public pages and so carries no CSRF token.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+
+
+@bp.post("/language")
+def choose() -> Response:
+    """Remember the language and lead back to where the reader was."""
+    language = request.form.get("language", "")
+    if language not in LANGUAGES or not came_from_this_site():
+        abort(400)
+    answer = redirect(local_path(request.form.get("next"), default="/"), code=303)
+    secure = current_app.config["PREFERRED_URL_SCHEME"] == "https"
+    answer.set_cookie(COOKIE, language, max_age=_A_YEAR, secure=secure, httponly=True, samesite="Lax")
+    return answer

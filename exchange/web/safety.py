@@ -1,0 +1,92 @@
+"""What is every request held to, and what does every answer tell the browser?
+
+Limits of size, no query key twice, a request id for the log and the reader; a content security policy
+that lets nothing from elsewhere in; personal pages are never stored.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import structlog
+from flask import Flask, abort, current_app, g, request, session
+from werkzeug.wrappers import Response
+
+from exchange.identity.actors import Audience
+from exchange.web.audiences import audience_of
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+LIMITS = {
+    "MAX_CONTENT_LENGTH": 10 * 1024 * 1024,
+    "MAX_FORM_MEMORY_SIZE": 512 * 1024,
+    "MAX_FORM_PARTS": 1_000,
+    "TRUSTED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+}
+_TWO_YEARS = 2 * 365 * 24 * 60 * 60
+
+
+def init_app(app: Flask) -> None:
+    """Set the limits that the configuration leaves open and put the guards around every request."""
+    for name, value in LIMITS.items():
+        if app.config.get(name) is None or name.startswith("SESSION_"):
+            app.config[name] = value
+    if app.config["PREFERRED_URL_SCHEME"] == "https":
+        app.config.update(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_PATH="/")
+    # One name for the two of them, and before all guards of sign-in: nothing is looked up for a bad request.
+    app.before_request(name_request)
+    app.before_request(refuse_repeated_keys)
+    app.after_request(protect)
+
+
+def name_request() -> None:
+    """Give the request an id of our own making; the log, the audit and error pages show it."""
+    g.request_id = secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def refuse_repeated_keys() -> None:
+    """Refuse ``?a=1&a=2``: two readers of one address must not see two things. See ``repeatable``."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    allowed: frozenset[str] = getattr(view, "repeatable_keys", frozenset())
+    if any(len(values) > 1 for key, values in request.args.lists() if key not in allowed):
+        abort(400)
+
+
+def protect(response: Response) -> Response:
+    """Add the headers; decide whether a browser may keep the page."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = f"max-age={_TWO_YEARS}; includeSubDomains"
+    if "request_id" in g:
+        response.headers["X-Request-ID"] = g.request_id
+    if request.endpoint == "static":
+        if "v" in request.args:  # the address changes with the file, see shell.asset
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+    response.vary.update(("Accept-Language", "Cookie"))
+    if is_personal():
+        response.headers["Cache-Control"] = "no-store"
+    else:
+        response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+def is_personal() -> bool:
+    """Whether the answer is somebody's own: any page but a public one, and any page of somebody with a session."""
+    return bool(session) or session.modified or audience_of(current_app, request.endpoint) is not Audience.PUBLIC

@@ -1,0 +1,117 @@
+"""What do all pages share?
+
+The template environment, the language, protection of forms, the headers, the pages for errors, and the few questions
+that the frame of a page asks: who is signed in, what is in the navigation, where is a static file.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, request, url_for
+from flask_babel import Babel
+from flask_wtf.csrf import CSRFProtect
+from jinja2 import StrictUndefined
+
+from exchange.identity import access
+from exchange.identity.actors import Actor, Audience
+from exchange.web import errors, filters, language, safety, tables
+from exchange.web.audiences import NavLink, audience_of, navigation
+
+csrf = CSRFProtect()
+"""Every form and every unsafe request carries a token. The API, which nobody is signed in to by cookie, is exempted
+where it is registered: ``shell.csrf.exempt(blueprint)``."""
+
+DEFAULTS = {
+    "PROGRAM_NAME": "Portable Benefits Exchange",
+    "PROGRAM_ZONE": "UTC",
+    "SOURCE_URL": None,
+    "DEMO": False,
+    "BABEL_DEFAULT_LOCALE": "en",
+    # A form lives as long as its session; the session has its own, shorter, limits.
+    "WTF_CSRF_TIME_LIMIT": None,
+    "SEND_FILE_MAX_AGE_DEFAULT": timedelta(hours=1),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Put the shell around the app. Blueprints are registered by ``app.py``, before or after."""
+    for name, value in DEFAULTS.items():
+        if app.config.get(name) is None:
+            app.config[name] = value
+    safety.init_app(app)
+    csrf.init_app(app)
+    Babel(app, locale_selector=language.select_language)
+    app.register_blueprint(language.bp)
+    csrf.exempt(language.bp)  # guarded by where it came from: see language.came_from_this_site
+    filters.init_app(app)
+    errors.init_app(app)
+    _prepare_templates(app)
+
+
+def _prepare_templates(app: Flask) -> None:
+    env = app.jinja_env
+    env.undefined = StrictUndefined
+    env.trim_blocks = True
+    env.lstrip_blocks = True
+    # Globals, not a context processor: macros are imported without context and see these too.
+    env.globals.update(
+        asset=asset,
+        current_actor=access.current_actor,
+        current_language=language.current_language,
+        here=here,
+        is_signed_in=is_signed_in,
+        last_day=filters.last_day,
+        nav_links=nav_links,
+        numbers_shown=tables.numbers_shown,
+        other_languages=language.other_languages,
+        public_links=public_links,
+        same_address=tables.same_address,
+        url_if=url_if,
+    )
+
+
+def asset(name: str) -> str:
+    """The address of a static file; it changes when the file does, so browsers may keep the file for good."""
+    assert current_app.static_folder is not None
+    stat = (
+        (Path(current_app.static_folder) / name).stat() if (Path(current_app.static_folder) / name).exists() else None
+    )
+    version = f"{stat.st_mtime_ns:x}{stat.st_size:x}" if stat else None
+    return url_for("static", filename=name, v=version)
+
+
+def url_if(endpoint: str, **values: Any) -> str | None:
+    """The page's address, or None when this app has no such page: for links of the frame."""
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
+
+
+def here() -> str:
+    """The present path and query, for a form that leads back to it. After a POST: the path alone."""
+    if request.method != "GET":
+        return request.path
+    return request.full_path.rstrip("?")
+
+
+def is_signed_in() -> bool:
+    """Whether somebody is signed in."""
+    return _actor().audience is not Audience.PUBLIC
+
+
+def nav_links() -> list[NavLink]:
+    """The main navigation: that of the page's audience; on public pages that of whoever is signed in."""
+    audience = audience_of(current_app, request.endpoint)
+    if audience in {None, Audience.PUBLIC}:
+        audience = _actor().audience
+    return navigation(audience)
+
+
+def public_links() -> list[NavLink]:
+    """The public pages, offered beside the own navigation to those who are signed in."""
+    return navigation(Audience.PUBLIC) if is_signed_in() else []
+
+
+def _actor() -> Actor:
+    return access.current_actor()

@@ -1,0 +1,117 @@
+"""Which part of a long list is asked for, and in which order?
+
+Lists are filtered, sorted and paged by plain GET addresses: they can be kept, sent to somebody and read without
+scripts. Keys of the query: ``page``, ``sort`` (a name, with ``-`` before it for descending).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from flask import request
+from sqlalchemy import ColumnElement, Row, Select, func, select
+from werkzeug.urls import iri_to_uri
+
+from exchange.database import db
+
+PER_PAGE = 50
+FARTHEST_PAGE = 10_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list: its rows, its number (from 1), how many pages and rows there are."""
+
+    rows: Sequence[T]
+    number: int
+    pages: int
+    total: int
+    first: int
+    """Number of the first row shown, from 1; 0 when there is none."""
+
+    @property
+    def last(self) -> int:
+        """Number of the last row shown."""
+        return self.first + len(self.rows) - 1 if self.rows else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The order asked for: a name out of those allowed, and whether from the end."""
+
+    name: str
+    descending: bool
+
+    def next_for(self, name: str) -> str:
+        """The value of ``sort`` behind a column's heading: turn round when it is this column, else ascending."""
+        return f"-{name}" if name == self.name and not self.descending else name
+
+    def state_of(self, name: str) -> str | None:
+        """The value of aria-sort at the column's heading."""
+        if name != self.name:
+            return None
+        return "descending" if self.descending else "ascending"
+
+
+def asked_page() -> int:
+    """The page's number in the address, from 1; whatever is no such number means the first."""
+    text = request.args.get("page", "")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) <= 5 else 1
+
+
+def asked_sort(allowed: Mapping[str, Any], *, default: str) -> Sort:
+    """The order in the address when it is among ``allowed``, otherwise ``default`` (e.g. ``"-posted"``)."""
+    text = request.args.get("sort", default)
+    if text.removeprefix("-") not in allowed:
+        text = default
+    return Sort(text.removeprefix("-"), descending=text.startswith("-"))
+
+
+def order_of(
+    sort: Sort, allowed: Mapping[str, ColumnElement[Any]], *, last: ColumnElement[Any]
+) -> list[ColumnElement[Any]]:
+    """The ORDER BY for ``sort``; ``last`` (a key) settles ties, so that no row stands on two pages."""
+    column = allowed[sort.name]
+    return [column.desc() if sort.descending else column.asc(), last.asc()]
+
+
+def read_page(statement: Select[Any], *, number: int, per_page: int = PER_PAGE) -> Page[Row[Any]]:
+    """Read one page of an ordered Core select: two statements, whatever the size. Past the end: the last page."""
+    counted = select(func.count()).select_from(statement.order_by(None).subquery())
+    total = db.session.execute(counted).scalar_one()
+    pages = max(1, -(-total // per_page))
+    number = min(number, pages, FARTHEST_PAGE)
+    rows = db.session.execute(statement.limit(per_page).offset((number - 1) * per_page)).all()
+    return Page(rows, number, pages, total, first=(number - 1) * per_page + 1 if rows else 0)
+
+
+def page_of(rows: Sequence[T], *, number: int, per_page: int = PER_PAGE) -> Page[T]:
+    """One page of a list that is already in memory."""
+    pages = max(1, -(-len(rows) // per_page))
+    number = min(number, pages)
+    part = rows[(number - 1) * per_page : number * per_page]
+    return Page(part, number, pages, len(rows), first=(number - 1) * per_page + 1 if part else 0)
+
+
+def same_address(**changes: Any) -> str:
+    """The present address with some query keys changed; None takes a key away. For links of paging and sorting."""
+    query = {key: values for key, values in request.args.lists() if key not in changes}
+    query |= {key: [str(value)] for key, value in changes.items() if value is not None}
+    text = urlencode(query, doseq=True)
+    path = iri_to_uri(request.path)
+    return f"{path}?{text}" if text else path
+
+
+def numbers_shown(page: int, pages: int) -> list[int | None]:
+    """The page numbers that a pagination shows: first, last, the neighbours; None stands for a gap."""
+    near = sorted({1, pages, *range(max(1, page - 1), min(pages, page + 1) + 1)})
+    shown: list[int | None] = []
+    for number in near:
+        if shown and shown[-1] is not None and number - shown[-1] > 1:
+            shown.append(number - 1 if number - shown[-1] == 2 else None)
+        shown.append(number)
+    return shown
