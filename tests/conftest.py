@@ -21,9 +21,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings
 from playwright.sync_api import Page
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from exchange.database import db
+from exchange.ledger import invariants
+from exchange.ledger.journal import LedgerEntry
 from tests.support import browser, databases, postgres
 
 ENGINES = ("sqlite", "postgresql")
@@ -170,13 +173,25 @@ def database(
 
 
 @pytest.fixture
-def app(database: databases.TestDatabase) -> Iterator[Flask]:
-    """The real application on an empty database, its context pushed."""
+def app(request: pytest.FixtureRequest, database: databases.TestDatabase) -> Iterator[Flask]:
+    """The real application on an empty database, its context pushed.
+
+    After a test that posted, the rules that must always hold are asked; ``@pytest.mark.breaks_rules``
+    is for a test that breaks one on purpose.
+    """
     database.app.test_client_class = Visitor
     with database.app.app_context():
         yield database.app
         db.session.rollback()
+        broken = [] if request.node.get_closest_marker("breaks_rules") else _broken_rules()
+        db.session.rollback()
     database.release()
+    assert broken == []
+
+
+def _broken_rules() -> list[invariants.Broken]:
+    posted = db.session.execute(select(LedgerEntry.id).limit(1)).first()
+    return [] if posted is None else invariants.broken()
 
 
 @pytest.fixture
