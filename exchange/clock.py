@@ -7,6 +7,7 @@ there, a stranger may move the clock forward: the offset stands in ``demo_clock`
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,11 +30,20 @@ class DemoClock(Base):
 
 def now() -> datetime:
     """The present instant by the database's clock, UTC, to be read inside the deciding transaction."""
+    return real_now() + demo_offset()
+
+
+def real_now() -> datetime:
+    """The same without the demo's offset: for leases and heartbeats, which measure machines, not the program."""
     if is_sqlite():
-        instant = datetime.now(UTC)
-    else:
-        instant = db.session.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
-    return instant + demo_offset()
+        return datetime.now(UTC)
+    instant: datetime = db.session.execute(select(func.clock_timestamp())).scalar_one()
+    return instant.astimezone(UTC)
+
+
+def machine_seconds() -> int:
+    """Seconds since 1970 by this machine: for sessions, which measure people at their browsers and ask no database."""
+    return int(time.time())
 
 
 def demo_offset() -> timedelta:

@@ -1,0 +1,1 @@
+"""What has to happen by itself, and did it happen exactly once?"""

@@ -1,0 +1,96 @@
+"""What keeps the clockwork going, and how does it stop?
+
+APScheduler in UTC with two things in memory: a tick every few seconds that does whatever is due, and
+a heartbeat for the lease. Nothing is scheduled by date here; dates are asked of the database.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import UTC
+from types import FrameType
+
+import structlog
+from apscheduler.events import EVENT_SCHEDULER_STARTED
+from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from flask import Flask
+
+from exchange.scheduler import runner
+from exchange.scheduler.lease import lease_for
+from exchange.scheduler.records import TakenOver
+
+TICK_SECONDS = 3
+BEAT_SECONDS = 5
+_log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """One scheduler process: leads or stands by, ticks, beats, and stops between two runs when asked to."""
+
+    def __init__(self, app: Flask, *, tick_seconds: float = TICK_SECONDS, beat_seconds: float = BEAT_SECONDS) -> None:
+        self._app = app
+        self._stop = threading.Event()
+        self._holder = runner.this_process()
+        self._tick_seconds, self._beat_seconds = tick_seconds, beat_seconds
+        with app.app_context():
+            self._lease = lease_for(self._holder)
+        # misfire_grace_time=None: a tick that comes late still comes.
+        self._clockwork = BlockingScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; the run in hand is finished first. For a process's main thread."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_stop)
+        self._clockwork.add_job(self.tick, IntervalTrigger(seconds=self._tick_seconds, timezone=UTC))
+        self._clockwork.add_job(self.beat, IntervalTrigger(seconds=self._beat_seconds, timezone=UTC))
+        self._clockwork.add_listener(self._await_the_end, EVENT_SCHEDULER_STARTED)
+        _log.info("scheduler started", holder=self._holder)
+        self._clockwork.start()
+        with self._app.app_context():
+            self._lease.release()
+        _log.info("scheduler stopped", holder=self._holder)
+
+    def stop(self) -> None:
+        """Stop after the run in hand. May be called from any thread."""
+        self._stop.set()
+
+    def tick(self) -> list[runner.Ran]:
+        """Do everything that is due, if we lead."""
+        with self._app.app_context():
+            token = self._lease.token or self._lead()
+            if token is None:
+                return []
+            hand = runner.Hand(self._holder, token=token)
+            try:
+                return list(runner.run_due(hand, should_stop=self._stop.is_set))
+            except TakenOver:
+                _log.warning("another scheduler leads now", holder=self._holder)
+                self._lease.release()
+                return []
+
+    def beat(self) -> None:
+        """Keep the lease, if we lead."""
+        with self._app.app_context():
+            if self._lease.token is not None and not self._lease.renew():
+                _log.warning("lease lost", holder=self._holder)
+
+    def _lead(self) -> int | None:
+        token = self._lease.acquire()
+        if token is not None:
+            _log.info("this scheduler leads", holder=self._holder, token=token)
+        return token
+
+    def _asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        # A signal may come while the main thread holds the clockwork's own locks: only a note is left here.
+        self._stop.set()
+
+    def _await_the_end(self, _event: object) -> None:
+        threading.Thread(target=self._end, name="end of the scheduler", daemon=True).start()
+
+    def _end(self) -> None:
+        self._stop.wait()
+        self._clockwork.shutdown(wait=True)
