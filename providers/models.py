@@ -67,6 +67,13 @@ class CheckCause(StrEnum):
     CUTOVER = "cutover"
 
 
+class FindingKind(StrEnum):
+    """What a reserve check came upon."""
+
+    CROSSING = "crossing"  # the provider stands on another rung of the ladder than before
+    TREND = "trend"  # its ratio falls fast, whatever the rung
+
+
 class FindingState(StrEnum):
     """Whether a finding still waits for an answer."""
 
@@ -104,7 +111,9 @@ class ProviderCriterion(Base):
         CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_when_answered"),
     )
 
-    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.organization_id"), primary_key=True, autoincrement=False)
+    provider_id: Mapped[int] = mapped_column(
+        ForeignKey("provider.organization_id"), primary_key=True, autoincrement=False
+    )
     criterion: Mapped[str] = mapped_column(primary_key=True)
     evidence: Mapped[str | None]
     state: Mapped[CriterionState] = mapped_column(Choice(CriterionState))
@@ -119,7 +128,9 @@ class BoardSeat(Base):
 
     __tablename__ = "board_seat"
 
-    provider_id: Mapped[int] = mapped_column(ForeignKey("provider.organization_id"), primary_key=True, autoincrement=False)
+    provider_id: Mapped[int] = mapped_column(
+        ForeignKey("provider.organization_id"), primary_key=True, autoincrement=False
+    )
     seat: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     holder_name: Mapped[str]
     # "member workers" or the body that appoints; elected_by_members is what the criterion counts.
@@ -136,6 +147,7 @@ class ProviderDecision(Base):
         one_of("becomes", ProviderState),
         CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
         CheckConstraint("(state = 'proposed') = (decided_at IS NULL)", name="decided_when_answered"),
+        CheckConstraint("voices >= 0", name="voices_not_negative"),
         Index(
             "uq_provider_decision_open", "provider_id",
             unique=True, postgresql_where=text("state = 'proposed'"), sqlite_where=text("state = 'proposed'"),
@@ -147,18 +159,34 @@ class ProviderDecision(Base):
     becomes: Mapped[ProviderState] = mapped_column(Choice(ProviderState))
     reason: Mapped[str]
     state: Mapped[DecisionState] = mapped_column(Choice(DecisionState))
-    # Empty when the system proposes (a provider that fell below the floor): then one regulator more decides.
+    # Empty when the system proposes (a provider that fell below the floor): then nobody has agreed yet.
     proposed_by_id: Mapped[int | None] = mapped_column(ForeignKey("login.id"))
     proposed_at: Mapped[datetime]
+    # How many people stand behind it (``DecisionVoice``), counted by one statement so that none is missed.
+    voices: Mapped[int]
+    # Whoever agreed last, or rejected it.
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("login.id"))
     decided_at: Mapped[datetime | None]
+
+
+class DecisionVoice(Base):
+    """That a person stands behind a decision: each counts once, the one who proposed it included."""
+
+    __tablename__ = "decision_voice"
+
+    decision_id: Mapped[int] = mapped_column(ForeignKey("provider_decision.id"), primary_key=True, autoincrement=False)
+    login_id: Mapped[int] = mapped_column(ForeignKey("login.id"), primary_key=True, autoincrement=False)
+    given_at: Mapped[datetime]
 
 
 class Package(Base):
     """What a provider sells, year after year; its terms stand in its versions."""
 
     __tablename__ = "package"
-    __table_args__ = (UniqueConstraint("provider_id", "name"), CheckConstraint("successor_id IS NULL OR successor_id <> id", name="successor_is_another"))
+    __table_args__ = (
+        UniqueConstraint("provider_id", "name"),
+        CheckConstraint("successor_id IS NULL OR successor_id <> id", name="successor_is_another"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     provider_id: Mapped[int] = mapped_column(ForeignKey("provider.organization_id"))
@@ -196,8 +224,9 @@ class PackageVersion(Base):
     state: Mapped[VersionState] = mapped_column(Choice(VersionState))
     summary: Mapped[str]
     fee_bp: Mapped[int]
-    # How and when a member may take money or leave out, and where the cover applies, in words.
+    # How and when a member may take money or leave out, in words.
     withdrawal_terms: Mapped[str]
+    # A place of the policy: whoever lives there, or in a place within it, is served.
     service_area: Mapped[str]
     # The catalogue plan that the health component buys, if it buys one.
     health_plan_id: Mapped[int | None] = mapped_column(ForeignKey("health_plan.id"))
@@ -269,7 +298,9 @@ class ReserveCheck(Base):
             "uq_reserve_check_daily", "provider_id", "on_date",
             unique=True, postgresql_where=text("cause = 'daily'"), sqlite_where=text("cause = 'daily'"),
         ),
-        CheckConstraint("required_cents = liabilities_cents + pooled_cents + contingency_cents", name="required_adds_up"),
+        CheckConstraint(
+            "required_cents = individual_cents + pooled_cents + contingency_cents", name="required_adds_up"
+        ),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -280,27 +311,38 @@ class ReserveCheck(Base):
     late: Mapped[bool] = mapped_column(default=False)
     filing_id: Mapped[int | None] = mapped_column(ForeignKey("reserve_filing.id"))
     filing_overdue: Mapped[bool]
+    # What the ledger says is owed to workers, and what policy wants held against it.
     liabilities_cents: Mapped[int]
+    individual_cents: Mapped[int]
     pooled_cents: Mapped[int]
     contingency_cents: Mapped[int]
     required_cents: Mapped[int]
     held_cents: Mapped[int]
     # held / required in basis points; empty when nothing is required.
     ratio_bp: Mapped[int | None]
+    # The rung by the ratio alone, and the one that counts: lower where a filing is overdue.
+    ratio_tier: Mapped[str]
     tier: Mapped[str]
 
 
 class Finding(Base):
-    """A border of the ladder that a provider crossed, once, and what was said about it."""
+    """Something a reserve check came upon, once: a border of the ladder crossed, or a fast fall."""
 
     __tablename__ = "finding"
-    __table_args__ = (one_of("state", FindingState), Index("ix_finding_provider_id", "provider_id"))
+    __table_args__ = (
+        one_of("kind", FindingKind),
+        one_of("state", FindingState),
+        Index("ix_finding_provider_id", "provider_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     provider_id: Mapped[int] = mapped_column(ForeignKey("provider.organization_id"))
     check_id: Mapped[int] = mapped_column(ForeignKey("reserve_check.id"))
+    kind: Mapped[FindingKind] = mapped_column(Choice(FindingKind))
     from_tier: Mapped[str | None]
     to_tier: Mapped[str]
     found_at: Mapped[datetime]
     state: Mapped[FindingState] = mapped_column(Choice(FindingState))
-    sentence: Mapped[str]
+    # By when the provider hands in its plan, and the regulator answers, where the rung asks for one.
+    plan_due_on: Mapped[date | None]
+    answer_due_on: Mapped[date | None]
