@@ -189,6 +189,18 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
+def writing() -> Iterator[None]:
+    """Transactions that begin in here mean to write. Operations use ``unit_of_work``; this is for what stands beside
+    the session: migrations, counters with a connection of their own.
+    """
+    token = _writing.set(True)
+    try:
+        yield
+    finally:
+        _writing.reset(token)
+
+
+@contextmanager
 def unit_of_work() -> Iterator[None]:
     """Do all of it or none: commit at the end, roll back on any exception.
 
@@ -198,15 +210,13 @@ def unit_of_work() -> Iterator[None]:
     assert not _writing.get(), "units of work do not nest"
     assert not (db.session.new or db.session.dirty or db.session.deleted), "unsaved work before a unit of work"
     db.session.rollback()
-    token = _writing.set(True)
-    try:
-        yield
-        db.session.commit()
-    except BaseException:
-        db.session.rollback()
-        raise
-    finally:
-        _writing.reset(token)
+    with writing():
+        try:
+            yield
+            db.session.commit()
+        except BaseException:
+            db.session.rollback()
+            raise
 
 
 def in_unit_of_work(work: Callable[[], T]) -> T:
@@ -245,7 +255,9 @@ class _PassingOver:
     """``INSERT … ON CONFLICT DO NOTHING`` in the dialect of the session."""
 
     def __init__(self, table: type[Base]) -> None:
-        self._insert: Any = sqlite.insert(table) if is_sqlite() else postgresql.insert(table)
+        # The Core table, not the class: the ORM would ask for the new rows back and lose their count.
+        core: Any = table.__table__
+        self._insert: Any = sqlite.insert(core) if is_sqlite() else postgresql.insert(core)
 
     def rows(self) -> Any:
         """For rows given as parameters."""

@@ -37,10 +37,23 @@ class Organization(Base):
         CheckConstraint("length(name) BETWEEN 1 AND 200", name="name_length"),
         CheckConstraint("ein IS NULL OR length(ein) = 9", name="ein_length"),
         # One exchange, one operator.
-        Index("uq_organization_operator", "kind", unique=True, postgresql_where=text("kind = 'operator'"), sqlite_where=text("kind = 'operator'")),
+        Index(
+            "uq_organization_operator",
+            "kind",
+            unique=True,
+            postgresql_where=text("kind = 'operator'"),
+            sqlite_where=text("kind = 'operator'"),
+        ),
         # Two providers whose names look alike would let one borrow the other's trust.
         Index("uq_organization_kind_name_skeleton", "kind", "name_skeleton", unique=True),
-        Index("uq_organization_kind_ein", "kind", "ein", unique=True, postgresql_where=text("ein IS NOT NULL"), sqlite_where=text("ein IS NOT NULL")),
+        Index(
+            "uq_organization_kind_ein",
+            "kind",
+            "ein",
+            unique=True,
+            postgresql_where=text("ein IS NOT NULL"),
+            sqlite_where=text("ein IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -72,10 +85,13 @@ def found(name: str, *, kind: OrganizationKind, ein: str | None = None, by: Acto
     """Enter an organization. Refuses a name that looks like another's of the same kind."""
     skeleton = skeleton_of(name)
     taken = select(Organization.id).where(
-        Organization.kind == kind, (Organization.name_skeleton == skeleton) | ((Organization.ein == ein) & (Organization.ein.is_not(None)))
+        Organization.kind == kind,
+        (Organization.name_skeleton == skeleton) | ((Organization.ein == ein) & (Organization.ein.is_not(None))),
     )
     if db.session.execute(taken).first() is not None:
-        raise NameTaken(_l("An organization with this name (or one that looks like it) or this EIN is already registered."))
+        raise NameTaken(
+            _l("An organization with this name (or one that looks like it) or this EIN is already registered.")
+        )
     organization = Organization(kind=kind, name=name, name_skeleton=skeleton, ein=ein, created_at=at)
     db.session.add(organization)
     db.session.flush()
@@ -83,6 +99,15 @@ def found(name: str, *, kind: OrganizationKind, ein: str | None = None, by: Acto
     return organization
 
 
+def named(name: str, *, kind: OrganizationKind) -> Organization | None:
+    """The organization of the kind that is registered under exactly this name."""
+    return db.session.execute(
+        select(Organization).where(Organization.kind == kind, Organization.name == name)
+    ).scalar_one_or_none()
+
+
 def exchange_id() -> int:
     """The organization that holds what is with no provider."""
-    return db.session.execute(select(Organization.id).where(Organization.kind == OrganizationKind.OPERATOR)).scalar_one()
+    return db.session.execute(
+        select(Organization.id).where(Organization.kind == OrganizationKind.OPERATOR)
+    ).scalar_one()

@@ -6,43 +6,31 @@ is both has two logins. Names and addresses live here and nowhere near the journ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar
 
-from flask_security import AsaList, RoleMixin, UserMixin
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table
+from flask_security import AsaList, UserMixin
+from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.ext.mutable import MutableList
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, Instant, one_of
-from exchange.identity.actors import Actor, Audience
-
-login_role = Table(
-    "login_role",
-    Base.metadata,
-    Column("login_id", ForeignKey("login.id"), primary_key=True),
-    Column("role_id", ForeignKey("role.id"), primary_key=True),
-    sqlite_strict=True,
-)
-
-
-class Role(Base, RoleMixin):
-    """Asked for by Flask-Security; what a login may do follows from its audience alone."""
-
-    __tablename__ = "role"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+from exchange.identity.actors import SECOND_FACTOR_REQUIRED, Actor, Audience
 
 
 class Login(Base, UserMixin):
-    """A person's way in, for one audience and, if staff, one organization."""
+    """A person's way in, for one audience and, if staff, one organization.
+
+    The names of some columns are Flask-Security's.
+    """
 
     __tablename__ = "login"
     __table_args__ = (
         one_of("audience", Audience),
         CheckConstraint("(audience = 'worker') = (organization_id IS NULL)", name="staff_has_organization"),
         CheckConstraint("email = lower(email)", name="email_lower"),
+        CheckConstraint("(tf_primary_method IS NULL) = (tf_totp_secret IS NULL)", name="second_factor_whole"),
         Index("ix_login_organization_id", "organization_id"),
     )
 
@@ -51,25 +39,46 @@ class Login(Base, UserMixin):
     organization_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"))
     name: Mapped[str]
     email: Mapped[str] = mapped_column(unique=True)
+    # Argon2id. None until its owner has chosen one.
     password: Mapped[str | None]
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(Instant)
-    # Flask-Security's: a new one ends every session of this login.
+    # What a session names its login by: a new one ends every session of this login.
     fs_uniquifier: Mapped[str] = mapped_column(unique=True)
     tf_primary_method: Mapped[str | None]
+    # Encrypted with TOTP_SECRETS.
     tf_totp_secret: Mapped[str | None]
+    # The time step of the last code that was taken: a code is good once.
+    tf_last_counter: Mapped[int | None]
+    # Encrypted with RECOVERY_KEYS.
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
 
-    if not TYPE_CHECKING:
-        roles = relationship("Role", secondary=login_role)
+    # What a login may do follows from its audience alone; Flask-Security asks for roles.
+    roles: ClassVar[Sequence[Any]] = ()
 
     @property
     def has_second_factor(self) -> bool:
         """Whether signing in asks for more than the password."""
         return self.tf_primary_method is not None
 
+    @property
+    def needs_second_factor(self) -> bool:
+        """Whether this login may not be used without one."""
+        return self.audience in SECOND_FACTOR_REQUIRED
+
+    def check_tf_required(
+        self, tf_setup_methods: list[tuple[str, str]], _tf_fresh: bool
+    ) -> tuple[bool, list[tuple[str, str]]]:
+        """Flask-Security asks after the password: is more needed?  Who must have a second factor sets it up then."""
+        return self.needs_second_factor or self.has_second_factor, tf_setup_methods
+
+    def check_tf_required_setup(self) -> bool:
+        """Flask-Security asks: must the second factor stay?
+
+        Once there it can be moved but not removed, for whoever has one may use a shorter password.
+        """
+        return self.needs_second_factor or self.has_second_factor
+
     def as_actor(self) -> Actor:
         """The capacity in which this login acts."""
         return Actor(self.audience, self.name, login_id=self.id, organization_id=self.organization_id)
-
-

@@ -1,1 +1,9 @@
 """Which pages belong to the market as a whole?"""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from exchange.pages import account
+
+BLUEPRINTS: list[Blueprint] = [account.bp]

@@ -1,0 +1,57 @@
+"""How is the program put together?  The only file of code that sees all packages; nobody imports it.
+
+Every package lists its own parts: ``<package>/pages`` its ``BLUEPRINTS``, ``<package>/commands.py`` its ``COMMANDS``
+and the ``IMPORTERS`` of ``flask import``. Whoever adds a page or a command adds it there, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+from flask_migrate import Migrate
+
+import enrollment.commands
+import enrollment.pages
+import exchange.commands
+import exchange.pages
+import providers.commands
+import providers.pages
+from exchange import settings
+from exchange.database import db
+from exchange.identity.login import sessions, sign_in
+from exchange.pages import demo
+from exchange.web import shell
+
+PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages.BLUEPRINTS)
+COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
+IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
+
+
+def create_app(config: Mapping[str, object] | None = None) -> Flask:
+    """The whole program, configured by the environment and, over it, by ``config``.
+
+    Raises ``settings.BadSetting`` when something needed is missing.
+    """
+    app = Flask("exchange", root_path=str(settings.ROOT))
+    app.config.update(settings.read(given=config))
+    db.init_app(app)
+    Migrate(app, db, directory=str(settings.ROOT / "migrations"), compare_type=False)
+    sessions.init_app(app)
+    shell.init_app(app)
+    sign_in.init_app(app)
+    for blueprint in (blueprint for pages in PAGES for blueprint in pages):
+        app.register_blueprint(blueprint)
+    if app.config["DEMO"]:
+        demo.init_app(app)
+    _add_commands(app)
+    return app
+
+
+def _add_commands(app: Flask) -> None:
+    importing = exchange.commands.import_group()
+    for command in (command for importers in IMPORTERS for command in importers):
+        importing.add_command(command)
+    app.cli.add_command(importing)
+    for command in (command for commands in COMMANDS for command in commands):
+        app.cli.add_command(command)

@@ -1,0 +1,58 @@
+"""What can the operator do about the market as a whole from the command line?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+from flask.cli import with_appcontext
+
+from exchange import clock
+from exchange.database import in_unit_of_work
+from exchange.errors import Refusal
+from exchange.identity import login, organizations
+from exchange.identity.actors import STAFF, Audience, system_actor
+from exchange.identity.organizations import OrganizationKind
+from exchange.policy.commands import policy_group
+from exchange.scheduler.commands import invariants_command, job_group, scheduler_command
+
+
+def import_group() -> click.Group:
+    """``flask import``; ``app.py`` adds each package's ``IMPORTERS``."""
+    return click.Group("import", help="Bring published files in.")
+
+
+@click.command("invite")
+@click.argument("email")
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--audience", type=click.Choice(sorted(STAFF)), required=True)
+@click.option("--organization", required=True, help="The organization's name; it is entered when it is not there yet.")
+@with_appcontext
+def invite_command(email: str, name: str, audience: str, organization: str) -> None:
+    """Let a member of staff in. He chooses a password by 'Forgot your password?' at the sign-in page."""
+    by = system_actor("command:invite")
+
+    def work() -> None:
+        at = clock.now()
+        kind = OrganizationKind(audience)
+        employer = organizations.named(organization, kind=kind) or organizations.found(
+            organization, kind=kind, by=by, at=at
+        )
+        login.create(
+            email, password=None, name=name, audience=Audience(audience), organization_id=employer.id, by=by, at=at
+        )
+
+    try:
+        in_unit_of_work(work)
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    click.echo(f"{email} may sign in as {audience} of {organization}, once a password is chosen.")
+
+
+COMMANDS: Final[list[click.Command]] = [
+    invariants_command,
+    invite_command,
+    job_group,
+    policy_group,
+    scheduler_command,
+]

@@ -1,0 +1,139 @@
+"""How often may somebody try?  Guessing passwords and codes is slowed down by account, by address and by both.
+
+Flask-Limiter counts; its own memory is one process's, so the counters stand in our database, on either engine,
+beside the session: an attempt is counted even when the request that made it is rolled back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flask import Flask, request, session
+from flask_limiter import Limiter
+from limits.storage import Storage
+from sqlalchemy import Index, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exchange import clock
+from exchange.database import Base, db, writing
+
+PER_ACCOUNT_AND_ADDRESS = "10 per 15 minutes"
+PER_ACCOUNT = "50 per 1 hour"
+PER_ADDRESS = "100 per 15 minutes"
+ATTEMPTS = (
+    "security.login",
+    "security.verify",
+    "security.forgot_password",
+    "security.reset_password",
+    "security.change_password",
+    "security.two_factor_setup_validate",
+    "security.two_factor_token_validation",
+    "security.two_factor_rescue",
+    "security.mf_recovery",
+)
+"""Where something secret is tried, or a letter is sent to whom the visitor names."""
+
+
+class RateLimit(Base):
+    """How often one key was tried in its present window. The key is a digest: no address is kept here."""
+
+    __tablename__ = "rate_limit"
+    __table_args__ = (Index("ix_rate_limit_ends_at_s", "ends_at_s"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    # Seconds since 1970 by the machine's clock: a demo's clock may jump, an attacker's hour does not.
+    ends_at_s: Mapped[int]
+
+
+class DatabaseStorage(Storage):
+    """Fixed windows in the table ``rate_limit``, each attempt one statement, safe between processes."""
+
+    STORAGE_SCHEME = ["exchange-database"]  # noqa: RUF012 - the library's own spelling
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What a failing store raises."""
+        return SQLAlchemyError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count ``amount`` more; a window that is over begins anew."""
+        now = clock.machine_seconds()
+        with writing(), db.engine.begin() as connection:
+            insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(RateLimit)
+            connection.execute(delete(RateLimit).where(RateLimit.ends_at_s <= now))
+            statement = insert.values(key=_digest(key), count=amount, ends_at_s=now + expiry)
+            counted = statement.on_conflict_do_update(
+                index_elements=["key"], set_={"count": RateLimit.count + statement.excluded.count}
+            )
+            count: int = connection.execute(counted.returning(RateLimit.count)).scalar_one()
+        return count
+
+    def get(self, key: str) -> int:
+        """How often it was tried in the present window."""
+        return self._read(RateLimit.count, key) or 0
+
+    def get_expiry(self, key: str) -> float:
+        """When the present window ends, in seconds since 1970."""
+        return self._read(RateLimit.ends_at_s, key) or clock.machine_seconds()
+
+    def check(self) -> bool:
+        """Whether the store answers."""
+        with db.engine.connect() as connection:
+            connection.execute(select(RateLimit.key).limit(1))
+        return True
+
+    def reset(self) -> int | None:
+        """Forget all attempts."""
+        with writing(), db.engine.begin() as connection:
+            return connection.execute(delete(RateLimit)).rowcount
+
+    def clear(self, key: str) -> None:
+        """Forget one key's attempts."""
+        with writing(), db.engine.begin() as connection:
+            connection.execute(delete(RateLimit).where(RateLimit.key == _digest(key)))
+
+    def _read(self, column: Any, key: str) -> int | None:
+        statement = select(column).where(RateLimit.key == _digest(key), RateLimit.ends_at_s > clock.machine_seconds())
+        with db.engine.connect() as connection:
+            found: int | None = connection.execute(statement).scalar_one_or_none()
+        return found
+
+
+def init_app(app: Flask) -> None:
+    """Limit the attempts at every page where something secret is tried. A demo has no secrets."""
+    app.config.setdefault("RATELIMIT_ENABLED", not app.config["DEMO"])
+    limiter = Limiter(account_and_address, app=app, storage_uri="exchange-database://")
+    for endpoint in ATTEMPTS:
+        view = app.view_functions[endpoint]
+        for limit, key in (
+            (PER_ADDRESS, address),
+            (PER_ACCOUNT, account),
+            (PER_ACCOUNT_AND_ADDRESS, account_and_address),
+        ):
+            view = limiter.limit(limit, key_func=key, methods=["POST"], scope=f"{endpoint}:{key.__name__}")(view)
+        app.view_functions[endpoint] = view
+
+
+def address() -> str:
+    """The visitor's address; of IPv6 the network, for everybody has many of those."""
+    remote = request.remote_addr or "unknown"
+    return ":".join(remote.split(":")[:4]) if ":" in remote else remote
+
+
+def account() -> str:
+    """Whose account it is that is tried: the one named in the form, or the one this session is about."""
+    named = request.form.get("email", "").strip().lower()
+    return named or str(session.get("tf_user_id") or session.get("_user_id") or address())
+
+
+def account_and_address() -> str:
+    """Both together."""
+    return f"{account()} {address()}"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,190 @@
+"""With which settings does the program run?  Read from the environment once, and checked before anything starts.
+
+Each setting stands below with its meaning; docs/operations.md is held against this list. What is missing or
+senseless stops the program with a sentence that says what to set. Secrets have no default: only a demo makes its
+own, once, and keeps them in ``var/``, and a test makes new ones each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from cryptography.fernet import Fernet
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).parents[1]
+VAR = ROOT / "var"
+SHORTEST_SECRET = 16
+DEFAULT_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "10000"}  # milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable of the environment: its meaning, and what holds when it is not set."""
+
+    name: str
+    meaning: str
+    default: str | None = None
+
+
+SETTINGS = (
+    Setting(
+        "DATABASE_URL", "Where everything is kept: an address of SQLite or PostgreSQL.", "sqlite:///var/exchange.db"
+    ),
+    Setting("SECRET_KEY", "Signs sessions and reset links. At least 16 characters; a new one signs everybody out."),
+    Setting(
+        "TOTP_SECRETS", 'Encrypt the second factors, as JSON: {"1": "…"}. The highest number encrypts; keep the others.'
+    ),
+    Setting("RECOVERY_KEYS", "Encrypt recovery codes: Fernet keys with commas between, the newest first."),
+    Setting(
+        "DEMO", "1: a demonstration. Anybody signs in as anybody and moves the clock. Never with real people.", "0"
+    ),
+    Setting("PROGRAM_POLICY", "The law as data: a file in policies/.", "washington_demo.yaml"),
+    Setting("PROGRAM_NAME", "What the exchange calls itself.", "Portable Benefits Exchange"),
+    Setting("SERVER_HOSTS", "Names under which the site is reached, with commas between.", "localhost,127.0.0.1,[::1]"),
+    Setting("URL_SCHEME", "https, or http for a machine that only serves itself. A demo's default is http.", "https"),
+    Setting("MAIL_SERVER", "host:port of the mail server. Without one letters wait in the table outgoing_mail."),
+    Setting("MAIL_SENDER", "The address that letters come from.", "no-reply@localhost"),
+)
+"""Every variable that the program reads; nothing else is taken from the environment."""
+
+
+class BadSetting(click.ClickException):
+    """A setting is missing or makes no sense: the program does not start, and a command says why in one line."""
+
+
+def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """The application's configuration. What is ``given`` by the caller (a test, a tool) wins over the environment.
+
+    Raises ``BadSetting`` with a sentence for the operator.
+    """
+    environ = os.environ if environ is None else environ
+    values = {setting.name: environ.get(setting.name) or setting.default for setting in SETTINGS}
+    given = dict(given or {})
+    demo = _switch(values["DEMO"], "DEMO")
+    config: dict[str, Any] = {
+        "DEMO": demo,
+        "TESTING": False,
+        "SQLALCHEMY_DATABASE_URI": values["DATABASE_URL"],
+        "PROGRAM_POLICY": values["PROGRAM_POLICY"],
+        "PROGRAM_NAME": values["PROGRAM_NAME"],
+        "TRUSTED_HOSTS": str(values["SERVER_HOSTS"]).split(","),
+        "MAIL_SERVER": values["MAIL_SERVER"],
+        "MAIL_SENDER": values["MAIL_SENDER"],
+        **given,
+    }
+    by_itself = bool(config["DEMO"] or config["TESTING"])
+    config.setdefault(
+        "PREFERRED_URL_SCHEME", "http" if by_itself and not environ.get("URL_SCHEME") else values["URL_SCHEME"]
+    )
+    if config["PREFERRED_URL_SCHEME"] not in {"http", "https"}:
+        raise BadSetting("URL_SCHEME is https or http.")
+    url = _database_url(str(config["SQLALCHEMY_DATABASE_URI"]))
+    config["SQLALCHEMY_DATABASE_URI"] = url.render_as_string(hide_password=False)
+    config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", engine_options(url))
+    return {**config, **_secrets(values, given, demo=bool(config["DEMO"]), testing=bool(config["TESTING"]))}
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """How the engine connects: PostgreSQL with limits of time, unless the address sets its own."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    options = str(url.query.get("options", ""))
+    missing = [f"-c {name}={value}" for name, value in DEFAULT_TIMEOUTS.items() if name not in options]
+    return {"pool_pre_ping": True, "connect_args": {"options": " ".join([options, *missing]).strip()}}
+
+
+def _switch(text: str | None, name: str) -> bool:
+    if text not in {"0", "1"}:
+        raise BadSetting(f"{name} is 1 or 0.")
+    return text == "1"
+
+
+def _database_url(text: str) -> URL:
+    """The address with our driver for PostgreSQL; an SQLite file's path is taken from the project's folder."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise BadSetting("DATABASE_URL is no address of a database, like postgresql://user@host/name.") from error
+    if url.get_backend_name() == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite":
+        raise BadSetting("DATABASE_URL names neither SQLite nor PostgreSQL.")
+    if url.database and url.database != ":memory:":
+        path = ROOT / url.database
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return url.set(database=str(path))
+    return url
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+def _secrets(
+    values: Mapping[str, str | None], given: Mapping[str, object], *, demo: bool, testing: bool
+) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        name: given.get(name) or values[name] for name in ("SECRET_KEY", "TOTP_SECRETS", "RECOVERY_KEYS")
+    }
+    missing = [name for name, value in wanted.items() if not value]
+    if missing and testing:
+        wanted |= {name: value for name, value in _new_secrets().items() if name in missing}
+    elif missing and demo:
+        wanted |= {name: value for name, value in _kept_secrets(VAR / "demo-secrets.json").items() if name in missing}
+    elif missing:
+        raise BadSetting(f"Set {' and '.join(missing)} in the environment (or DEMO=1 for a demonstration).")
+    if len(wanted["SECRET_KEY"]) < SHORTEST_SECRET:
+        raise BadSetting(f"SECRET_KEY is shorter than {SHORTEST_SECRET} characters.")
+    return {
+        "SECRET_KEY": wanted["SECRET_KEY"],
+        "SECURITY_TOTP_SECRETS": _totp_secrets(wanted["TOTP_SECRETS"]),
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES_KEYS": _fernet_keys(wanted["RECOVERY_KEYS"]),
+    }
+
+
+def _new_secrets() -> dict[str, str]:
+    return {
+        "SECRET_KEY": secrets.token_urlsafe(32),
+        "TOTP_SECRETS": json.dumps({"1": secrets.token_urlsafe(32)}),
+        "RECOVERY_KEYS": Fernet.generate_key().decode(),
+    }
+
+
+def _kept_secrets(path: Path) -> dict[str, str]:
+    """A demo's own secrets, made the first time: web and scheduler read the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(_new_secrets(), file)
+    except FileExistsError:
+        pass
+    kept: dict[str, str] = json.loads(path.read_text())
+    return kept
+
+
+def _totp_secrets(text: str) -> dict[int, str]:
+    try:
+        found = {int(key): str(value) for key, value in json.loads(text).items()}
+    except (ValueError, AttributeError) as error:
+        raise BadSetting('TOTP_SECRETS is JSON like {"1": "a long secret"}.') from error
+    if not found or any(len(value) < SHORTEST_SECRET for value in found.values()):
+        raise BadSetting(f"TOTP_SECRETS needs at least one secret of {SHORTEST_SECRET} characters.")
+    return found
+
+
+def _fernet_keys(text: str) -> list[bytes]:
+    keys = [key.encode() for key in text.split(",")]
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError as error:
+        raise BadSetting("RECOVERY_KEYS are Fernet keys (32 bytes, URL-safe base64), commas between.") from error
+    return keys
