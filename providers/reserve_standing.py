@@ -1,0 +1,214 @@
+"""How do providers stand by the books of this instant, and how would they stand if?
+
+Brings the facts together for all providers at once, in five statements however many there are:
+liabilities and pooled cost from the exchange's own ledger, holdings from the filings. Nothing is
+written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, ColumnElement, Subquery, func, select, union_all
+from sqlalchemy.orm import QueryableAttribute
+
+from exchange.clock import local_date
+from exchange.database import db
+from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
+from exchange.ledger.journal import LedgerEntry, LedgerTransfer
+from exchange.money import Unit
+from exchange.policy.document import Policy, Requirement
+from providers import reserves
+from providers.models import CheckCause, Provider, ReserveCheck, ReserveFiling, ReserveHolding
+from providers.reserves import Position, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPoint:
+    """One check of a provider, for a chart or a table: cents, ratio in basis points (None: nothing required)."""
+
+    on_date: date
+    cause: CheckCause
+    checked_at: datetime
+    late: bool
+    liabilities_cents: int
+    required_cents: int
+    held_cents: int
+    ratio_bp: int | None
+    tier: str
+
+
+def positions(provider_ids: Collection[int] | None, *, policy: Policy, on: date) -> dict[int, Position]:
+    """The facts about these providers (None: all) by the present books, with the filings as of ``on`` or before."""
+    applied = {
+        id_: local_date(at, policy.zone)
+        for id_, at in db.session.execute(
+            select(Provider.organization_id, Provider.applied_at)
+            .where(_among(Provider.organization_id, provider_ids))
+            .order_by(Provider.organization_id)
+        )
+    }
+    owed = liabilities(provider_ids)
+    pooled = _pooled(provider_ids, rules=policy.reserves.requirement, on=on)
+    filings = _last_filings(provider_ids, on=on)
+    holdings = _holdings(filings)
+    previous = _previous_tiers(provider_ids)
+    found = {}
+    for id_, applied_on in applied.items():
+        filing_id, as_of = filings.get(id_, (None, None))
+        came, weeks = pooled.get(id_, (0, 1))
+        found[id_] = Position(
+            provider_id=id_,
+            applied_on=applied_on,
+            liabilities_cents=owed.get(id_, 0),
+            pooled_cents=came,
+            weeks=weeks,
+            holdings=holdings.get(filing_id, {}),
+            filing_id=filing_id,
+            filed_as_of=as_of,
+            previous=previous.get(id_),
+        )
+    return found
+
+
+def standings(provider_ids: Collection[int] | None, *, policy: Policy, on: date) -> dict[int, Standing]:
+    """How these providers (None: all) stand now."""
+    return _all_standing(positions(provider_ids, policy=policy, on=on), policy=policy, on=on)
+
+
+def projected(deltas: Mapping[int, int], *, policy: Policy, on: date) -> dict[int, Standing]:
+    """How providers would stand if these balances moved: cents that come (or go, if negative) by provider.
+
+    Cash moves with them by the settlement. What belongs to no provider (the exchange's own books) is left out.
+    """
+    moved = {
+        id_: reserves.with_moved(position, delta_cents=deltas[id_])
+        for id_, position in positions(list(deltas), policy=policy, on=on).items()
+    }
+    return _all_standing(moved, policy=policy, on=on)
+
+
+def stress(
+    provider_ids: Collection[int] | None, *, leave_bp: int, claims_bp: int, policy: Policy, on: date
+) -> dict[int, Standing]:
+    """How providers would stand if ``leave_bp`` of their members left and claims rose by ``claims_bp``."""
+    moved = {
+        id_: reserves.stressed(position, leave_bp=leave_bp, claims_bp=claims_bp)
+        for id_, position in positions(provider_ids, policy=policy, on=on).items()
+    }
+    return _all_standing(moved, policy=policy, on=on)
+
+
+def history(provider_id: int, *, since: date | None = None) -> list[CheckPoint]:
+    """Every check of a provider, the oldest first."""
+    c = ReserveCheck
+    rows = (
+        select(
+            c.on_date, c.cause, c.checked_at, c.late, c.liabilities_cents, c.required_cents, c.held_cents,
+            c.ratio_bp, c.tier,
+        )
+        .where(c.provider_id == provider_id)
+        .order_by(c.on_date, c.id)
+    )  # fmt: skip
+    if since is not None:
+        rows = rows.where(c.on_date >= since)
+    return [CheckPoint(**row) for row in db.session.execute(rows).mappings()]
+
+
+def latest_checks(provider_ids: Collection[int] | None = None) -> dict[int, ReserveCheck]:
+    """The last check of each provider that has been checked."""
+    last = _last_check_ids(provider_ids)
+    rows = select(ReserveCheck).join(last, last.c.id == ReserveCheck.id)
+    return {check.provider_id: check for check in db.session.execute(rows).scalars()}
+
+
+def liabilities(provider_ids: Collection[int] | None) -> dict[int, int]:
+    """What providers owe their workers, in cents: the sum of the workers' lines in their books.
+
+    Leave minutes are not added: their cash value was set aside in cents when they were earned.
+    """
+    rows = (
+        select(LedgerAccount.organization_id, func.sum(LedgerBalance.amount).cast(BigInteger))
+        .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
+        .where(
+            LedgerAccount.kind == AccountKind.WORKER,
+            LedgerAccount.unit == Unit.USD,
+            _among(LedgerAccount.organization_id, provider_ids),
+        )
+        .group_by(LedgerAccount.organization_id)
+    )
+    return dict(db.session.execute(rows).tuples().all())
+
+
+def _all_standing(facts: Mapping[int, Position], *, policy: Policy, on: date) -> dict[int, Standing]:
+    return {id_: reserves.standing(position, rules=policy.reserves, on=on) for id_, position in facts.items()}
+
+
+def _among(column: QueryableAttribute[int], provider_ids: Collection[int] | None) -> ColumnElement[bool]:
+    """The providers asked for; all of them when none are named."""
+    every = select(Provider.organization_id)
+    return column.in_(every if provider_ids is None else provider_ids)
+
+
+def _pooled(provider_ids: Collection[int] | None, *, rules: Requirement, on: date) -> dict[int, tuple[int, int]]:
+    """What came into each provider's pools in the weeks that count, corrections deducted, and how many weeks."""
+    pool = (LedgerAccount.kind == AccountKind.POOL) & (LedgerAccount.unit == Unit.USD)
+    in_time = LedgerEntry.effective_on.between(reserves.averaged_from(rules, on), on)
+    t, a, e = LedgerTransfer, LedgerAccount, LedgerEntry
+    came = (
+        select(a.organization_id, t.amount.label("cents"), e.effective_on)
+        .join(t, t.target_id == a.id)
+        .join(e, e.id == t.entry_id)
+        .where(pool, in_time, _among(a.organization_id, provider_ids))
+    )
+    taken_back = (
+        select(a.organization_id, (-t.amount).label("cents"), e.effective_on)
+        .join(t, t.source_id == a.id)
+        .join(e, e.id == t.entry_id)
+        .where(pool, in_time, e.corrects_id.is_not(None), _among(a.organization_id, provider_ids))
+    )
+    moves = union_all(came, taken_back).subquery()
+    rows = select(
+        moves.c.organization_id, func.sum(moves.c.cents).cast(BigInteger), func.min(moves.c.effective_on)
+    ).group_by(moves.c.organization_id)
+    return {
+        id_: (cents, reserves.weeks_counted(rules, first_on=first_on, on=on))
+        for id_, cents, first_on in db.session.execute(rows)
+    }
+
+
+def _last_filings(provider_ids: Collection[int] | None, *, on: date) -> dict[int, tuple[int, date]]:
+    """The filing that counts for each provider: the latest as of ``on`` or before, the later filed of two."""
+    f = ReserveFiling
+    place = func.row_number().over(partition_by=f.provider_id, order_by=(f.as_of.desc(), f.id.desc())).label("place")
+    ranked = (
+        select(f.provider_id, f.id, f.as_of, place).where(f.as_of <= on, _among(f.provider_id, provider_ids)).subquery()
+    )
+    rows = select(ranked.c.provider_id, ranked.c.id, ranked.c.as_of).where(ranked.c.place == 1)
+    return {provider_id: (id_, as_of) for provider_id, id_, as_of in db.session.execute(rows)}
+
+
+def _holdings(filings: Mapping[int, tuple[int, date]]) -> dict[int | None, dict[str, int]]:
+    h = ReserveHolding
+    rows = select(h.filing_id, h.asset_class, h.amount_cents).where(
+        h.filing_id.in_([id_ for id_, _ in filings.values()])
+    )
+    found: dict[int | None, dict[str, int]] = {}
+    for filing_id, asset_class, cents in db.session.execute(rows):
+        found.setdefault(filing_id, {})[asset_class] = cents
+    return found
+
+
+def _last_check_ids(provider_ids: Collection[int] | None) -> Subquery:
+    c = ReserveCheck
+    return (
+        select(func.max(c.id).label("id")).where(_among(c.provider_id, provider_ids)).group_by(c.provider_id).subquery()
+    )
+
+
+def _previous_tiers(provider_ids: Collection[int] | None) -> dict[int, str]:
+    last = _last_check_ids(provider_ids)
+    rows = select(ReserveCheck.provider_id, ReserveCheck.ratio_tier).join(last, last.c.id == ReserveCheck.id)
+    return dict(db.session.execute(rows).tuples().all())
