@@ -14,6 +14,7 @@ from flask_migrate import Migrate
 import enrollment.commands
 import enrollment.pages
 import exchange.commands
+import exchange.jobs
 import exchange.pages
 import providers.commands
 import providers.pages
@@ -21,11 +22,18 @@ from exchange import settings
 from exchange.database import db
 from exchange.identity.login import sessions, sign_in
 from exchange.pages import demo
+from exchange.payments import gateway, purposes
+from exchange.payments.local_gateway import LocalGateway
+from exchange.payments.purposes import Purpose
 from exchange.web import shell
 
 PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages.BLUEPRINTS)
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
 IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
+# Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
+JOBS = (exchange.jobs,)
+# What a payment can be for, and how it is booked: see exchange/payments/purposes.py.
+PURPOSES: Mapping[str, Purpose] = {}
 
 
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
@@ -40,6 +48,8 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     sessions.init_app(app)
     shell.init_app(app)
     sign_in.init_app(app)
+    gateway.init_app(app, LocalGateway())
+    purposes.init_app(app, PURPOSES)
     for blueprint in (blueprint for pages in PAGES for blueprint in pages):
         app.register_blueprint(blueprint)
     if app.config["DEMO"]:

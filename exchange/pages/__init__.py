@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from exchange.pages import account
+from exchange.pages import account, operator, payments
 
-BLUEPRINTS: list[Blueprint] = [account.bp]
+BLUEPRINTS: list[Blueprint] = [
+    account.bp,
+    operator.bp,
+    payments.bank_bp,
+    payments.operator_bp,
+]

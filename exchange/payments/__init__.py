@@ -1,1 +1,1 @@
-"""How does money reach and leave the exchange?"""
+"""How does money come in from outside, and what is done with it, exactly once?"""

@@ -1,0 +1,129 @@
+"""What does the operator see of the exchange's own work?
+
+The jobs: what each does, what is due, every run with its result, the rules it left broken; and a button
+that does now what the scheduler would do in a few seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import LazyString, ngettext
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from exchange import clock
+from exchange.errors import Refusal
+from exchange.identity.access import current_actor
+from exchange.identity.actors import Audience
+from exchange.payments import payments
+from exchange.scheduler import jobs, lease, overview, records, runner
+from exchange.scheduler.records import RunState
+from exchange.web import tables
+from exchange.web.audiences import audience_blueprint
+
+bp = audience_blueprint("operator", __name__, Audience.OPERATOR, "/operator")
+bp.add_to_nav("home", _l("Overview"), order=0)
+bp.add_to_nav("show_jobs", _l("Jobs"), order=60)
+
+STATES: Final[dict[RunState, tuple[str, LazyString]]] = {
+    RunState.RUNNING: ("waiting", _l("Running")),
+    RunState.DONE: ("done", _l("Done")),
+    RunState.FAILED: ("bad", _l("Failed")),
+    RunState.ABANDONED: ("off", _l("Abandoned")),
+}
+"""How a run's state is shown: kind of tag, and word."""
+
+_AT_MOST_SECONDS: Final = 10  # that a button keeps its page waiting; the scheduler does the rest
+
+
+@bp.get("/")
+def home() -> str:
+    """Is all well?"""
+    standings = overview.standings(clock.now())
+    return render_template(
+        "operator/home.html",
+        leads=lease.is_held(),
+        due=sum(one.due_now for one in standings),
+        failed=[one for one in standings if one.last is not None and one.last.state is RunState.FAILED],
+        broken=_broken(standings),
+        under_way=payments.under_way(),
+    )
+
+
+@bp.get("/jobs")
+def show_jobs() -> str:
+    """Every job: what it does, what is due, what came of it last."""
+    standings = overview.standings(clock.now())
+    return render_template(
+        "operator/jobs.html", standings=standings, broken=_broken(standings), leads=lease.is_held(), states=STATES
+    )
+
+
+@bp.get("/jobs/runs")
+def show_runs() -> str:
+    """Every run, the latest first; of one job, or in one state."""
+    job = request.args.get("job") or None
+    state = request.args.get("state") or None
+    chosen = RunState(state) if state in set(RunState) else None
+    page = tables.read_page(records.history(name=job, state=chosen), number=tables.asked_page())
+    return render_template(
+        "operator/jobs_runs.html",
+        page=page,
+        states=STATES,
+        job=job,
+        state=state,
+        job_options=[("", _("Any")), *((one.name, one.name) for one in jobs.registered())],
+        state_options=[("", _("Any")), *((one.value, word) for one, (_kind, word) in STATES.items())],
+        lines_of=overview.lines_of,
+    )
+
+
+@bp.post("/jobs/<name>/run")
+def run_job(name: str) -> ResponseReturnValue:
+    """Do now what is due for a job; long ones are left to the scheduler."""
+    refusal = _refusal_to_run(jobs.called(name))
+    if refusal is not None:
+        raise refusal
+    try:
+        ran = list(runner.run_by_hand(name, by=current_actor(), should_stop=_after(_AT_MOST_SECONDS)))
+    except Refusal as no:
+        flash(str(no), "warning")
+    else:
+        _tell(ran)
+    return redirect(url_for("operator.show_jobs"), code=303)
+
+
+class TooLong(Refusal):
+    """A page is no place to wait for this job."""
+
+    code = "too_long"
+
+
+def _refusal_to_run(job: jobs.Job) -> Refusal | None:
+    if job.long_work is None:
+        return None
+    return TooLong(_l("This job takes long. The scheduler does it; by hand: flask job run %(name)s", name=job.name))
+
+
+def _tell(ran: list[runner.Ran]) -> None:
+    failed = [one for one in ran if one.state is not RunState.DONE]
+    done = len(ran) - len(failed)
+    if done:
+        flash(ngettext("%(num)s run done.", "%(num)s runs done.", done), "success")
+    for one in failed:
+        flash(_("Failed for %(key)s: %(why)s", key=one.key, why=one.text), "error")
+
+
+def _broken(standings: list[overview.Standing]) -> list[tuple[str, tuple[str, ...]]]:
+    """(job, findings) for each job whose last run saw broken rules."""
+    return [(one.name, one.last.broken) for one in standings if one.last is not None and one.last.broken]
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() > end

@@ -1,0 +1,91 @@
+"""How does an operator look after the jobs and the rules on the command line?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from exchange import clock
+from exchange.errors import Refusal
+from exchange.identity.actors import system_actor
+from exchange.ledger import invariants
+from exchange.progress import Progress
+from exchange.scheduler import jobs, overview, runner
+from exchange.scheduler.process import Scheduler
+from exchange.scheduler.records import RunState
+
+
+@click.group("job")
+def job_group() -> None:
+    """Jobs: what the exchange does by itself."""
+
+
+@job_group.command("list")
+@with_appcontext
+def list_command() -> None:
+    """Every job: what it does, when it is due, what came of it last."""
+    zone = jobs.program_zone()
+
+    def local(at: datetime) -> str:
+        return at.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+
+    for job in overview.standings(clock.now()):
+        click.echo(f"{job.name}\n    {job.description}")
+        if job.due_now:
+            click.echo(f"    due: {job.due_now:,} now" + (f", since {local(job.due_at)}" if job.due_at else ""))
+        else:
+            click.echo(f"    due: {local(job.due_at) if job.due_at else 'when there is something to do'}")
+        if job.last is not None:
+            late = ", late" if job.last.late else ""
+            click.echo(f"    last: {job.last.state} for {job.last.key} at {local(job.last.at)}{late}: {job.last.text}")
+            for finding in job.last.broken:
+                click.echo(f"    broken: {finding}")
+
+
+@job_group.command("run")
+@click.argument("name")
+@click.option("--on", type=click.DateTime(formats=["%Y-%m-%d"]), help="Only what fell due on this local date.")
+@with_appcontext
+def run_command(name: str, on: datetime | None) -> None:
+    """Do what is due for one job now, in the same way as the scheduler does."""
+    by = system_actor("command:job-run")
+    is_well = True
+    try:
+        with Progress("runs") as tell:
+            for count, ran in enumerate(runner.run_by_hand(name, by=by, on=on.date() if on else None), start=1):
+                tell(count)
+                late = ", late" if ran.late else ""
+                click.echo(f"{ran.name} for {ran.key}: {ran.state}{late}: {ran.text}")
+                for finding in ran.broken:
+                    click.echo(f"  broken: {finding}")
+                is_well = is_well and ran.state is RunState.DONE and not ran.broken
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    if not is_well:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("scheduler")
+@with_appcontext
+def scheduler_command() -> None:
+    """Run the scheduler until it is stopped (Ctrl-C). A second one stands by."""
+    Scheduler(current_app._get_current_object()).run()  # type: ignore[attr-defined]  # noqa: SLF001 - threads need the app
+
+
+@click.command("invariants")
+@with_appcontext
+def invariants_command() -> None:
+    """Ask every rule that must always hold; exit status 1 when one is broken."""
+    findings: dict[tuple[int, str], list[str]] = {}
+    for one in invariants.broken():
+        findings.setdefault((one.number, one.name), []).append(one.finding)
+    for number, name in invariants.rules():
+        broken = findings.get((number, name), [])
+        click.echo(f"{'broken' if broken else 'ok':6}  {number:>2}. {name}")
+        for finding in broken:
+            click.echo(f"            {finding}")
+    if findings:
+        raise click.exceptions.Exit(1)
