@@ -123,27 +123,25 @@ def owed(rule: ContributionRule, line: WorkLine, *, earned_before_cents_in_quart
 
 def rounded(amount: Fraction, rounding: Rounding) -> int:
     """Whole cents of an amount that is not negative."""
-    match rounding:
-        case Rounding.DOWN:
-            return amount.numerator // amount.denominator
-        case Rounding.UP:
-            return -(-amount.numerator // amount.denominator)
-        case Rounding.HALF_UP:
-            return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator)
+    if rounding is Rounding.DOWN:
+        return amount.numerator // amount.denominator
+    if rounding is Rounding.UP:
+        return -(-amount.numerator // amount.denominator)
+    assert rounding is Rounding.HALF_UP, "there are three roundings"
+    return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator)
 
 
 def _amount(formula: Formula, line: WorkLine, before: int) -> _Amount:
-    match formula:
-        case PerHour(cents=cents):
-            words = _l("%(time)s at %(rate)s per hour", time=format_minutes(line.minutes), rate=format_dollars(cents))
-            return _Amount(Fraction(cents * line.minutes, 60), words)
-        case PerJob(cents=cents):
-            words = _l("%(jobs)s × %(rate)s per job", jobs=line.jobs, rate=format_dollars(cents))
-            return _Amount(Fraction(cents * line.jobs), words)
-        case PercentOf():
-            return _percent_of(formula, line, before)
-        case Joined():
-            return _joined(formula, line, before)
+    if isinstance(formula, PerHour):
+        rate = format_dollars(formula.cents)
+        words = _l("%(time)s at %(rate)s per hour", time=format_minutes(line.minutes), rate=rate)
+        return _Amount(Fraction(formula.cents * line.minutes, 60), words)
+    if isinstance(formula, PerJob):
+        words = _l("%(jobs)s × %(rate)s per job", jobs=line.jobs, rate=format_dollars(formula.cents))
+        return _Amount(Fraction(formula.cents * line.jobs), words)
+    if isinstance(formula, PercentOf):
+        return _percent_of(formula, line, before)
+    return _joined(formula, line, before)
 
 
 def _percent_of(formula: PercentOf, line: WorkLine, before: int) -> _Amount:
@@ -199,13 +197,11 @@ def _joined(formula: Joined, line: WorkLine, before: int) -> _Amount:
     for amount in amounts[1:]:
         words = _JOINED_WORDS[formula.how](words, amount.words)
     figures = [amount.cents for amount in amounts]
-    match formula.how:
-        case Joining.LESSER_OF:
-            return _Amount(min(figures), _l("the lesser of %(amounts)s", amounts=words))
-        case Joining.GREATER_OF:
-            return _Amount(max(figures), _l("the greater of %(amounts)s", amounts=words))
-        case Joining.SUM_OF:
-            return _Amount(sum(figures, Fraction(0)), words)
+    if formula.how is Joining.LESSER_OF:
+        return _Amount(min(figures), _l("the lesser of %(amounts)s", amounts=words))
+    if formula.how is Joining.GREATER_OF:
+        return _Amount(max(figures), _l("the greater of %(amounts)s", amounts=words))
+    return _Amount(sum(figures, Fraction(0)), words)
 
 
 def _and(one: LazyString, other: LazyString) -> LazyString:

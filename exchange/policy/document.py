@@ -46,9 +46,6 @@ class MonthDay(NamedTuple):
         """The date in that calendar year."""
         return date(year, self.month, self.day)
 
-    def __str__(self) -> str:
-        return f"{self.month:02d}-{self.day:02d}"
-
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentDates:
@@ -316,10 +313,14 @@ class PlacementOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """By which order, one deciding where the one before is equal, and how long ahead the worker is told."""
+    """By which order, one deciding where the one before is equal, and how long ahead the worker is told.
+
+    ``held``: into which components the exchange puts what comes in for him until then, with their shares.
+    """
 
     order: tuple[PlacementOrder, ...]
     notice_days: int
+    held: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

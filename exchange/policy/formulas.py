@@ -97,15 +97,13 @@ Formula = PerHour | PerJob | PercentOf | Joined
 
 def bases_of(formula: Formula) -> frozenset[Basis]:
     """The figures that a report must give so that this formula can be computed."""
-    match formula:
-        case PerHour():
-            return frozenset({Basis.MINUTES})
-        case PerJob():
-            return frozenset({Basis.JOBS})
-        case PercentOf():
-            return frozenset({formula.basis})
-        case Joined():
-            return frozenset().union(*(bases_of(part) for part in formula.parts))
+    if isinstance(formula, PerHour):
+        return frozenset({Basis.MINUTES})
+    if isinstance(formula, PerJob):
+        return frozenset({Basis.JOBS})
+    if isinstance(formula, PercentOf):
+        return frozenset({formula.basis})
+    return frozenset().union(*(bases_of(part) for part in formula.parts))
 
 
 @dataclass(frozen=True, slots=True)

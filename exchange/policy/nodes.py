@@ -78,15 +78,16 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A value of the file, with the way that leads to it."""
+    """A value of the file, with the way that leads to it and the line (from 1) on which a reader finds it."""
 
     node: yaml.Node
     path: str
+    line: int
     findings: Findings
 
     def fault(self, rule: str | LazyString) -> Broken:
         """Write down that ``rule`` is broken here; raise what comes back where reading cannot go on."""
-        self.findings.add(self.node.start_mark.line + 1, self.path, rule)
+        self.findings.add(self.line, self.path, rule)
         return Broken()
 
     @property
@@ -107,7 +108,9 @@ class At:
         """The values of a list."""
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.fault(_l("a list must stand here"))
-        return [At(node, f"{self.path}[{index}]", self.findings) for index, node in enumerate(self.node.value)]
+        return [
+            At(node, f"{self.path}[{index}]", _line(node), self.findings) for index, node in enumerate(self.node.value)
+        ]
 
     def entries(self) -> dict[str, At]:
         """The values of a group of keys. A key given twice is a problem; the first one counts."""
@@ -118,9 +121,10 @@ class At:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             path = f"{self.path}.{key}" if self.path else key
             if key in found:
-                At(key_node, path, self.findings).fault(_l("this key is given twice"))
+                At(key_node, path, _line(key_node), self.findings).fault(_l("this key is given twice"))
             else:
-                found[key] = At(value, path, self.findings)
+                # A group or list often begins on the line after its key: the key is where one looks.
+                found[key] = At(value, path, _line(key_node), self.findings)
         return found
 
     def section(self) -> Section:
@@ -200,7 +204,12 @@ def compose(text: str, source: str) -> At:
     if root is None:
         findings.add(1, "", _l("the file is empty"))
         findings.refuse_if_any()
-    return At(cast("yaml.Node", root), "", findings)
+    whole = cast("yaml.Node", root)
+    return At(whole, "", _line(whole), findings)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
 def _refuse_cleverness(text: str, findings: Findings) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 import yaml
 from flask_babel import lazy_gettext as _l
 
+from exchange.money import Unit
 from exchange.policy import scalars as s
 from exchange.policy import sections
 from exchange.policy.contribution_section import contributions
-from exchange.policy.document import Document, Policy, Trigger
+from exchange.policy.document import Document, Nature, Policy, Trigger
 from exchange.policy.formulas import covers
-from exchange.policy.nodes import At, BadPolicy, Broken, Findings, compose
+from exchange.policy.nodes import At, BadPolicy, Broken, Problem, compose
 
 
 def read_file(path: Path) -> Document:
@@ -29,10 +30,8 @@ def read_file(path: Path) -> Document:
     try:
         return read(raw.decode("utf-8"), source=str(path))
     except UnicodeDecodeError as error:
-        findings = Findings(str(path))
-        findings.add(raw.count(b"\n", 0, error.start) + 1, "", _l("the file is not written in UTF-8"))
-        findings.refuse_if_any()
-        raise
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadPolicy((Problem(str(path), line, "", str(_l("the file is not written in UTF-8"))),)) from error
 
 
 @lru_cache(maxsize=64)
@@ -130,7 +129,7 @@ def _taking_over(item: At, earlier: At | None) -> At:
     assert isinstance(item.node, yaml.MappingNode) and isinstance(earlier.node, yaml.MappingNode)
     taken = [(key, value) for key, value in earlier.node.value if key.value not in own and key.value != "effective_on"]
     node = yaml.MappingNode(item.node.tag, [*item.node.value, *taken], item.node.start_mark, item.node.end_mark)
-    return At(node, item.path, item.findings)
+    return At(node, item.path, item.line, item.findings)
 
 
 def _version(at: At, head: tuple[str, str, str, str]) -> Policy:
@@ -162,6 +161,7 @@ def _version(at: At, head: tuple[str, str, str, str]) -> Policy:
     _check_names(at, policy)
     _check_causes(at, policy)
     _check_leave(at, policy)
+    _check_held(at, policy)
     return policy
 
 
@@ -221,6 +221,14 @@ def _check_leave(at: At, policy: Policy) -> None:
             if (accrual.component, place) in seen:
                 item.fault(_l("ambiguous: this leave accrues in %(place)s by another rule already", place=place))
             seen.add((accrual.component, place))
+
+
+def _check_held(at: At, policy: Policy) -> None:
+    """What the exchange holds for a worker is his own: it goes into individual components that count money."""
+    own = {part.code for part in policy.components if part.nature is Nature.INDIVIDUAL and Unit.USD in part.units}
+    for component, share in at.entries()["placement"].entries()["held"].entries().items():
+        if component not in own:
+            share.fault(_l("“%(component)s” is no individual component that counts money (USD)", component=component))
 
 
 __all__ = ["BadPolicy", "read", "read_file", "with_open_enrollment"]

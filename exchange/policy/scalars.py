@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
@@ -199,7 +200,7 @@ def by_code(read: Callable[[str, At], T], *, key: Reader[str] = code) -> Reader[
             at.fault(_l("the group has at least one entry"))
         for word, value in entries.items():
             try:
-                key(At(_spelled(word, value.node), value.path, at.findings))
+                key(replace(value, node=_spelled(word, value.node)))
                 values.append(read(word, value))
             except Broken:
                 broken = True

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from flask_babel import lazy_gettext as _l
 
-from exchange.money import Unit
+from exchange.money import BP, Unit
 from exchange.policy import scalars as s
 from exchange.policy.document import (
     EXCHANGE,
@@ -385,10 +385,16 @@ def switching(at: At) -> SwitchGuarantee:
 
 
 def placement(at: At) -> Placement:
-    """Where workers are placed who have chosen nobody."""
+    """Where workers are placed who have chosen nobody, and how their money is held until then."""
     part = at.section()
-    rules = Placement(part.take("order", s.each(s.one_of(PlacementOrder))), part.take("notice_days", DAYS))
+    rules = Placement(
+        order=part.take("order", s.each(s.one_of(PlacementOrder))),
+        notice_days=part.take("notice_days", DAYS),
+        held=part.take("held", s.by_code(lambda component, share: (component, s.percent()(share)))),
+    )
     part.close()
+    if sum(share_bp for _, share_bp in rules.held) != BP:
+        raise at.entries()["held"].fault(_l("the shares of what is held are 100%% together", most=100))
     return rules
 
 
