@@ -35,13 +35,30 @@ class SwitchState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class SwitchCause(StrEnum):
+    """Why a switch was ordered."""
+
+    ELECTION = "election"  # the worker chose
+    SUCCESSOR = "successor"  # the package ended and named another one
+    PLACEMENT = "placement"  # placed by policy, having chosen nobody
+
+
 class MembershipCause(StrEnum):
     """Why a membership began."""
 
     OPENED = "opened"  # the account was opened; the exchange holds what comes
-    SWITCH = "switch"  # the worker chose
-    SUCCESSOR = "successor"  # the package ended and named this one
-    PLACEMENT = "placement"  # placed by policy, having chosen nobody
+    ELECTION = "election"
+    SUCCESSOR = "successor"
+    PLACEMENT = "placement"
+
+
+class EmployerKind(StrEnum):
+    """What sort of body pays for work."""
+
+    PLATFORM = "platform"
+    FIRM = "firm"
+    HOUSEHOLD = "household"
+    PUBLIC = "public"
 
 
 class RemittanceState(StrEnum):
@@ -96,10 +113,11 @@ class Employer(Base):
     """Somebody who pays for work: a platform, a firm, a household."""
 
     __tablename__ = "employer"
-    __table_args__ = (CheckConstraint("kind IN ('platform', 'firm', 'household', 'public')", name="kind"),)
+    __table_args__ = (one_of("kind", EmployerKind),)
 
     organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True, autoincrement=False)
-    kind: Mapped[str]
+    kind: Mapped[EmployerKind] = mapped_column(Choice(EmployerKind))
+    # The trade that its work is in, unless a line of a report says another.
     sector: Mapped[str]
     registered_at: Mapped[datetime]
 
@@ -110,8 +128,12 @@ class Employment(Base):
     __tablename__ = "employment"
     __table_args__ = (Index("ix_employment_benefit_account_id", "benefit_account_id"),)
 
-    employer_id: Mapped[int] = mapped_column(ForeignKey("employer.organization_id"), primary_key=True, autoincrement=False)
-    benefit_account_id: Mapped[int] = mapped_column(ForeignKey("benefit_account.id"), primary_key=True, autoincrement=False)
+    employer_id: Mapped[int] = mapped_column(
+        ForeignKey("employer.organization_id"), primary_key=True, autoincrement=False
+    )
+    benefit_account_id: Mapped[int] = mapped_column(
+        ForeignKey("benefit_account.id"), primary_key=True, autoincrement=False
+    )
     first_worked_on: Mapped[date]
     last_worked_on: Mapped[date]
 
@@ -225,7 +247,7 @@ class Election(Base):
 
 
 class Switch(Base):
-    """An election that is to be carried out: who leaves whom for whom, when, and that it was done.
+    """A change of package that is to be carried out: who leaves whom for whom, when, and that it was done.
 
     When a worker changes package with the same provider the two providers are one and no balance moves.
     """
@@ -233,15 +255,22 @@ class Switch(Base):
     __tablename__ = "switch"
     __table_args__ = (
         one_of("state", SwitchState),
-        UniqueConstraint("benefit_account_id", "effective_at"),
+        one_of("cause", SwitchCause),
+        Index(
+            "uq_switch_effective", "benefit_account_id", "effective_at",
+            unique=True, postgresql_where=text("state <> 'abandoned'"), sqlite_where=text("state <> 'abandoned'"),
+        ),
+        CheckConstraint("(cause = 'election') = (election_id IS NOT NULL)", name="election_has_one"),
         Index("ix_switch_state_effective_at_id", "state", "effective_at", "id"),
         CheckConstraint("(state = 'carried_out') = (carried_out_at IS NOT NULL)", name="carried_out_when"),
         CheckConstraint("from_package_id IS NULL OR from_package_id <> to_package_id", name="changes_package"),
-    )
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    election_id: Mapped[int] = mapped_column(ForeignKey("election.id"), unique=True)
-    window_id: Mapped[int] = mapped_column(ForeignKey("enrollment_window.id"))
+    cause: Mapped[SwitchCause] = mapped_column(Choice(SwitchCause))
+    election_id: Mapped[int | None] = mapped_column(ForeignKey("election.id"), unique=True)
+    # The open enrollment whose cutover carries it out; empty for switches that take effect on their own day.
+    window_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment_window.id"))
     benefit_account_id: Mapped[int] = mapped_column(ForeignKey("benefit_account.id"))
     plan_year: Mapped[str]
     from_provider_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
@@ -271,6 +300,11 @@ class Remittance(Base):
             "uq_remittance_content", "employer_id", "content_digest",
             unique=True, postgresql_where=text("state <> 'cancelled'"), sqlite_where=text("state <> 'cancelled'"),
         ),
+        # The same request of a program twice is one remittance.
+        Index(
+            "uq_remittance_request", "employer_id", "request_key",
+            unique=True, postgresql_where=text("request_key IS NOT NULL"), sqlite_where=text("request_key IS NOT NULL"),
+        ),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -279,11 +313,13 @@ class Remittance(Base):
     source: Mapped[str]
     # SHA-256 of what was reported, in its canonical form.
     content_digest: Mapped[bytes]
+    # How the employer's program named its request (the header Idempotency-Key).
+    request_key: Mapped[str | None]
     reported_at: Mapped[datetime]
     reported_by_id: Mapped[int | None] = mapped_column(ForeignKey("login.id"))
     paid_at: Mapped[datetime | None]
     total_cents: Mapped[int]
-    # Of the total: what is due because the report came late (interest and penalty of the policy).
+    # Of the total: what is due because the money came late (interest and penalty of the policy).
     late_cents: Mapped[int] = mapped_column(default=0)
 
 
@@ -294,10 +330,15 @@ class Contribution(Base):
     __table_args__ = (
         UniqueConstraint("remittance_id", "line"),
         Index("ix_contribution_benefit_account_id_work_to", "benefit_account_id", "work_to"),
+        Index("ix_contribution_employer_id_work_from", "employer_id", "work_from"),
         CheckConstraint("work_from <= work_to", name="period_in_order"),
-        CheckConstraint("owed_cents >= 0 AND extra_cents >= 0", name="not_negative"),
-        CheckConstraint("minutes >= 0 AND earnings_cents >= 0 AND fee_cents >= 0 AND tolls_cents >= 0 AND jobs >= 0", name="basis_not_negative"),
+        CheckConstraint("owed_cents >= 0 AND extra_cents >= 0 AND late_cents >= 0", name="not_negative"),
+        CheckConstraint(
+            "minutes >= 0 AND earnings_cents >= 0 AND fee_cents >= 0 AND tolls_cents >= 0 AND jobs >= 0",
+            name="basis_not_negative",
+        ),
         CheckConstraint("(entry_id IS NULL) = (provider_id IS NULL)", name="posted_somewhere"),
+        CheckConstraint("reversed_by_id IS NULL OR entry_id IS NOT NULL", name="reversed_after_posting"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -316,17 +357,40 @@ class Contribution(Base):
     fee_cents: Mapped[int] = mapped_column(default=0)
     tolls_cents: Mapped[int] = mapped_column(default=0)
     jobs: Mapped[int] = mapped_column(default=0)
-    # The rule of the policy version that held there and then, and what it came to.
+    # The rule of the policy version that held there and then, and what it came to. No rule: empty, nothing owed.
     policy_version_id: Mapped[int] = mapped_column(ForeignKey("policy_version.id"))
     rule: Mapped[str]
     owed_cents: Mapped[int]
     # What the employer pays above the floor.
     extra_cents: Mapped[int] = mapped_column(default=0)
+    # What it pays because it paid late; the worker's too.
+    late_cents: Mapped[int] = mapped_column(default=0)
     explanation: Mapped[str]
     # Filled when the remittance is paid: with whom it went, by which version's split, and the entry.
     provider_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"))
     package_version_id: Mapped[int | None] = mapped_column(ForeignKey("package_version.id"))
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
+    # The entry that took it back, because the report was wrong.
+    reversed_by_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
+
+
+class LeaveTally(Base):
+    """How long somebody has worked at one rate of accrual, so that no fraction of a minute of leave is lost.
+
+    The rate in lowest terms: ``earned`` minutes of leave for every ``worked`` minutes.
+    """
+
+    __tablename__ = "leave_tally"
+    __table_args__ = (CheckConstraint("minutes >= 0 AND worked > 0 AND earned > 0", name="not_negative"),)
+
+    benefit_account_id: Mapped[int] = mapped_column(
+        ForeignKey("benefit_account.id"), primary_key=True, autoincrement=False
+    )
+    component: Mapped[str] = mapped_column(primary_key=True)
+    worked: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    earned: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # Minutes of work since the beginning.
+    minutes: Mapped[int]
 
 
 class LeaveRequest(Base):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -31,11 +31,12 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     String,
+    Table,
     Text,
     event,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection, CursorResult, Dialect, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
@@ -251,13 +252,24 @@ def insert_or_ignore(table: type[Base]) -> _PassingOver:
     return _PassingOver(table)
 
 
+def core(table: type[Base]) -> Table:
+    """The Core table of a mapped class, for ``INSERT … SELECT`` without the ORM's bookkeeping."""
+    return cast(Table, table.__table__)
+
+
+def rows_of(result: Result[Any]) -> int:
+    """How many rows a statement wrote (``INSERT … SELECT`` counts with ``preserve_rowcount`` only)."""
+    count = cast(CursorResult[Any], result).rowcount
+    assert count >= 0, "the driver counted"
+    return count
+
+
 class _PassingOver:
     """``INSERT … ON CONFLICT DO NOTHING`` in the dialect of the session."""
 
     def __init__(self, table: type[Base]) -> None:
         # The Core table, not the class: the ORM would ask for the new rows back and lose their count.
-        core: Any = table.__table__
-        self._insert: Any = sqlite.insert(core) if is_sqlite() else postgresql.insert(core)
+        self._insert: Any = sqlite.insert(core(table)) if is_sqlite() else postgresql.insert(core(table))
 
     def rows(self) -> Any:
         """For rows given as parameters."""
@@ -265,7 +277,8 @@ class _PassingOver:
 
     def from_select(self, columns: list[str], rows: Any) -> Any:
         """For rows given by a SELECT; on SQLite it needs a WHERE, or ON is read as a join's."""
-        return self._insert.from_select(columns, rows).on_conflict_do_nothing()
+        written = self._insert.from_select(columns, rows).on_conflict_do_nothing()
+        return written.execution_options(preserve_rowcount=True)
 
 
 def is_sqlite() -> bool:

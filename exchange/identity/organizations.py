@@ -77,7 +77,7 @@ def skeleton_of(name: str) -> str:
     After the idea of Unicode Technical Standard 39 (confusable detection), reduced to what Latin
     names need: digits that look like letters become those letters.
     """
-    folded = name.casefold().translate(str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "|": "l"}))
+    folded = name.casefold().translate(str.maketrans("01i5|", "ollsl"))
     return "".join(letter for letter in folded if letter.isalnum()).replace("rn", "m").replace("vv", "w")
 
 

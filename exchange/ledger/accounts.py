@@ -10,7 +10,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select, text, tuple_
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    UniqueConstraint,
+    literal,
+    select,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, db, insert_or_ignore, one_of
@@ -109,7 +121,9 @@ class Line:
 
 def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
     """The id of each line, opened first where it is not there yet. The same line twice is one line."""
-    wanted = sorted(set(lines), key=lambda line: (line.holder_id or 0, line.organization_id, line.component, line.unit, line.kind))
+    wanted = sorted(
+        set(lines), key=lambda line: (line.holder_id or 0, line.organization_id, line.component, line.unit, line.kind)
+    )
     found = _find(wanted)
     missing = [line for line in wanted if line not in found]
     if missing:
@@ -130,7 +144,31 @@ def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
     return found
 
 
-def _open_balances(ids: list[int], table: type[LedgerBalance] | type[LedgerSharedBalance]) -> None:
+def open_selected(lines: Select[int, int, str, Unit]) -> None:
+    """Open workers' lines given by a SELECT of (organization_id, holder_id, component, unit), where missing."""
+    wanted = lines.subquery("wanted")
+    columns = (wanted.c.organization_id, wanted.c.holder_id, wanted.c.component, wanted.c.unit)
+    a = LedgerAccount
+    db.session.execute(
+        insert_or_ignore(a).from_select(
+            ["kind", "organization_id", "holder_id", "component", "unit"],
+            select(literal(AccountKind.WORKER.value), *columns).where(true()).distinct(),
+        )
+    )
+    is_wanted = (
+        (a.holder_id == wanted.c.holder_id)
+        & (a.organization_id == wanted.c.organization_id)
+        & (a.component == wanted.c.component)
+        & (a.unit == wanted.c.unit)
+    )
+    db.session.execute(
+        insert_or_ignore(LedgerBalance).from_select(
+            ["account_id", "amount"], select(a.id, literal(0)).join(wanted, is_wanted).where(true()).distinct()
+        )
+    )
+
+
+def _open_balances(ids: list[int], table: type[LedgerBalance | LedgerSharedBalance]) -> None:
     if ids:
         db.session.execute(insert_or_ignore(table).rows(), [{"account_id": id_, "amount": 0} for id_ in ids])
 
@@ -140,18 +178,22 @@ _CHUNK = 500
 
 def _find(lines: list[Line]) -> dict[Line, int]:
     a = LedgerAccount
+    workers = [(w.holder_id, w.organization_id, w.component, w.unit.value) for w in lines if w.holder_id is not None]
+    shared = [(s.organization_id, s.kind.value, s.component, s.unit.value) for s in lines if s.holder_id is None]
+    worker_key = tuple_(a.holder_id, a.organization_id, a.component, a.unit)
+    shared_key = tuple_(a.organization_id, a.kind, a.component, a.unit)
     found: dict[Line, int] = {}
-    columns = (a.id, a.kind, a.organization_id, a.unit, a.component, a.holder_id)
-    workers = [line for line in lines if line.holder_id is not None]
-    shared = [line for line in lines if line.holder_id is None]
     for start in range(0, len(workers), _CHUNK):
-        keys = [(w.holder_id, w.organization_id, w.component, w.unit.value) for w in workers[start : start + _CHUNK]]
-        condition = tuple_(a.holder_id, a.organization_id, a.component, a.unit).in_(keys)
-        for id_, *rest in db.session.execute(select(*columns).where(condition)):
-            found[Line(*rest)] = id_
+        found |= _lines_where(worker_key.in_(workers[start : start + _CHUNK]))
     for start in range(0, len(shared), _CHUNK):
-        keys = [(s.organization_id, s.kind.value, s.component, s.unit.value) for s in shared[start : start + _CHUNK]]
-        condition = tuple_(a.organization_id, a.kind, a.component, a.unit).in_(keys) & a.holder_id.is_(None)
-        for id_, *rest in db.session.execute(select(*columns).where(condition)):
-            found[Line(*rest)] = id_
+        found |= _lines_where(shared_key.in_(shared[start : start + _CHUNK]) & a.holder_id.is_(None))
     return found
+
+
+def _lines_where(condition: ColumnElement[bool]) -> dict[Line, int]:
+    a = LedgerAccount
+    rows = select(a.id, a.kind, a.organization_id, a.unit, a.component, a.holder_id).where(condition)
+    return {
+        Line(kind, org, unit, component, holder): id_
+        for id_, kind, org, unit, component, holder in db.session.execute(rows)
+    }

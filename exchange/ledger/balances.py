@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, union_all, update
 
-from exchange.database import db, is_sqlite
+from exchange.database import core, db, is_sqlite
 from exchange.ledger import staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
 from exchange.money import Unit
@@ -25,8 +25,10 @@ def apply_staged_changes() -> None:
         .values(amount=LedgerBalance.amount + change.c.delta)
         .execution_options(synchronize_session=False)
     )
-    shared = select(change.c.account_id, change.c.delta).join(LedgerSharedBalance, LedgerSharedBalance.account_id == change.c.account_id)
-    db.session.execute(insert(LedgerSharedDelta).from_select(["account_id", "amount"], shared))
+    shared = select(change.c.account_id, change.c.delta).join(
+        LedgerSharedBalance, LedgerSharedBalance.account_id == change.c.account_id
+    )
+    db.session.execute(insert(core(LedgerSharedDelta)).from_select(["account_id", "amount"], shared))
 
 
 def fold() -> int:
@@ -70,8 +72,12 @@ def of(account_ids: Collection[int]) -> dict[int, int]:
     """The balances of some ledger accounts (cents or minutes); unknown ids are absent."""
     parts = union_all(
         select(LedgerBalance.account_id, LedgerBalance.amount).where(LedgerBalance.account_id.in_(account_ids)),
-        select(LedgerSharedBalance.account_id, LedgerSharedBalance.amount).where(LedgerSharedBalance.account_id.in_(account_ids)),
-        select(LedgerSharedDelta.account_id, LedgerSharedDelta.amount).where(LedgerSharedDelta.account_id.in_(account_ids)),
+        select(LedgerSharedBalance.account_id, LedgerSharedBalance.amount).where(
+            LedgerSharedBalance.account_id.in_(account_ids)
+        ),
+        select(LedgerSharedDelta.account_id, LedgerSharedDelta.amount).where(
+            LedgerSharedDelta.account_id.in_(account_ids)
+        ),
     ).subquery()
     rows = select(parts.c.account_id, func.sum(parts.c.amount)).group_by(parts.c.account_id)
     return {account_id: int(amount) for account_id, amount in db.session.execute(rows)}
@@ -79,13 +85,16 @@ def of(account_ids: Collection[int]) -> dict[int, int]:
 
 def of_holder(holder_id: int) -> Mapping[tuple[int, str, Unit], int]:
     """A worker's balances: (organization id, component, unit) → amount, zero ones included."""
-    return {(row.organization_id, row.component, row.unit): row.amount for row in db.session.execute(_held().where(LedgerAccount.holder_id == holder_id))}
+    return {
+        (row.organization_id, row.component, row.unit): row.amount
+        for row in db.session.execute(_held().where(LedgerAccount.holder_id == holder_id))
+    }
 
 
-def _held() -> Select[tuple[int, str, Unit, int]]:
-    return select(LedgerAccount.organization_id, LedgerAccount.component, LedgerAccount.unit, LedgerBalance.amount).join(
-        LedgerBalance, LedgerBalance.account_id == LedgerAccount.id
-    )
+def _held() -> Select[int, str, Unit, int]:
+    return select(
+        LedgerAccount.organization_id, LedgerAccount.component, LedgerAccount.unit, LedgerBalance.amount
+    ).join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
 
 
 def owed_by(organization_id: int) -> dict[tuple[str, Unit], int]:

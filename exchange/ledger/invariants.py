@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, func, or_, select, union_all
 
-from exchange.database import db
+from exchange.database import core, db
 from exchange.ledger import balances
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.ledger.journal import LedgerEntry, LedgerKey, LedgerTransfer
@@ -42,7 +42,11 @@ def rule(number: int, name: str) -> Callable[[Check], Check]:
 
 def broken() -> list[Broken]:
     """Everything that breaks a rule, by the rules' numbers."""
-    return [Broken(number, name, finding) for number, name, check in sorted(_rules, key=lambda r: r[:2]) for finding in check()]
+    return [
+        Broken(number, name, finding)
+        for number, name, check in sorted(_rules, key=lambda r: r[:2])
+        for finding in check()
+    ]
 
 
 def rules() -> list[tuple[int, str]]:
@@ -56,7 +60,7 @@ FIRST = 20  # findings shown for each check; one is already too many
 @rule(1, "every entry balances, per unit")
 def _units_agree() -> Iterable[str]:
     # A transfer takes from one account what it gives to another, so only a unit could differ.
-    source, target = LedgerAccount.__table__.alias(), LedgerAccount.__table__.alias()
+    source, target = core(LedgerAccount).alias(), core(LedgerAccount).alias()
     t = LedgerTransfer
     rows = (
         select(t.entry_id, t.seq)
@@ -84,7 +88,9 @@ def _books_sum_to_zero() -> Iterable[str]:
 
 @rule(3, "no worker's balance is ever negative")
 def _never_negative() -> Iterable[str]:
-    for account_id in db.session.execute(select(LedgerBalance.account_id).where(LedgerBalance.amount < 0).limit(FIRST)).scalars():
+    for account_id in db.session.execute(
+        select(LedgerBalance.account_id).where(LedgerBalance.amount < 0).limit(FIRST)
+    ).scalars():
         yield f"la-{account_id} is negative"
 
 
@@ -125,7 +131,11 @@ def differences() -> list[tuple[int, int, int]]:
         select(t.source_id.label("account_id"), (-t.amount).label("amount")),
         select(t.target_id, t.amount),
     ).subquery()
-    replayed = select(moves.c.account_id, func.sum(moves.c.amount).cast(BigInteger).label("amount")).group_by(moves.c.account_id).subquery()
+    replayed = (
+        select(moves.c.account_id, func.sum(moves.c.amount).cast(BigInteger).label("amount"))
+        .group_by(moves.c.account_id)
+        .subquery()
+    )
     stored = balances.current()
     rows = (
         select(LedgerAccount.id, func.coalesce(stored.c.amount, 0), func.coalesce(replayed.c.amount, 0))

@@ -38,7 +38,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
-from exchange.database import Base, Choice, Instant, db, insert_or_ignore, one_of
+from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import balances, locks, staging
@@ -69,7 +69,10 @@ class LedgerKey(Base):
 
     key: Mapped[str] = mapped_column(primary_key=True)
     # Written before the entry, in the same transaction: the key decides who may write it.
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id", deferrable=True, initially="DEFERRED"))
+    # Unique: an entry has one key, and SQLite finds the key of an entry without reading all of them.
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("ledger_entry.id", deferrable=True, initially="DEFERRED"), unique=True
+    )
 
 
 class LedgerTransfer(Base):
@@ -77,8 +80,12 @@ class LedgerTransfer(Base):
 
     __tablename__ = "ledger_transfer"
     __table_args__ = (
-        ForeignKeyConstraint(["source_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_source"),
-        ForeignKeyConstraint(["target_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_target"),
+        ForeignKeyConstraint(
+            ["source_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_source"
+        ),
+        ForeignKeyConstraint(
+            ["target_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_target"
+        ),
         CheckConstraint("amount > 0", name="positive"),
         CheckConstraint("source_id <> target_id", name="two_accounts"),
         one_of("unit", Unit),
@@ -191,7 +198,11 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
         ]
     staging.add(entries, transfers)
     post_staged(by=by, at=at, subject=postings[0].key)
-    return dict(db.session.execute(select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key)))).tuples().all())
+    return dict(
+        db.session.execute(select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key))))
+        .tuples()
+        .all()
+    )
 
 
 def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
@@ -205,10 +216,16 @@ def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
     locks.lock_changed_balances()
     _refuse_negative()
     db.session.execute(
-        insert(LedgerEntry).from_select(
+        insert(core(LedgerEntry)).from_select(
             ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
             select(
-                _e.c.entry_id, _e.c.key, _e.c.kind, literal(at, Instant), _e.c.effective_on, _e.c.details_digest, _e.c.corrects_id
+                _e.c.entry_id,
+                _e.c.key,
+                _e.c.kind,
+                literal(at, Instant),
+                _e.c.effective_on,
+                _e.c.details_digest,
+                _e.c.corrects_id,
             ).where(_e.c.is_new),
         )
     )
@@ -249,17 +266,17 @@ def _claim_keys() -> int:
         )
     )
     staged = db.session.execute(select(func.count()).select_from(_e)).scalar_one()
-    if claimed.rowcount == staged:
+    if rows_of(claimed) == staged:
         return int(staged)
     other = db.session.execute(_reused_with_other_content().limit(1)).scalar_one_or_none()
     if other is not None:
         raise KeyReused(_l("This was already entered with other content."), key=other)
     repeated = select(LedgerKey.key).where(LedgerKey.key == _e.c.key, LedgerKey.entry_id != _e.c.entry_id)
     db.session.execute(update(_e).where(repeated.exists()).values(is_new=False))
-    return int(claimed.rowcount)
+    return rows_of(claimed)
 
 
-def _reused_with_other_content() -> Select[tuple[str]]:
+def _reused_with_other_content() -> Select[str]:
     t = LedgerTransfer
     old_count = select(func.count()).where(t.entry_id == LedgerEntry.id).scalar_subquery()
     new_count = select(func.count()).where(_t.c.entry_id == _e.c.entry_id).scalar_subquery()
@@ -277,7 +294,9 @@ def _reused_with_other_content() -> Select[tuple[str]]:
         .correlate(_e, LedgerEntry)
     )
     # Erased details can no longer be compared; the transfers can.
-    other_details = select(literal(1)).where(LedgerDetail.entry_id == LedgerEntry.id, LedgerDetail.details.is_distinct_from(_e.c.details))
+    other_details = select(literal(1)).where(
+        LedgerDetail.entry_id == LedgerEntry.id, LedgerDetail.details.is_distinct_from(_e.c.details)
+    )
     return (
         select(_e.c.key)
         .join(LedgerKey, and_(LedgerKey.key == _e.c.key, LedgerKey.entry_id != _e.c.entry_id))
@@ -310,7 +329,7 @@ def _refuse_negative() -> None:
 
 def _write_transfers() -> None:
     db.session.execute(
-        insert(LedgerTransfer).from_select(
+        insert(core(LedgerTransfer)).from_select(
             ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
             select(_t.c.entry_id, _t.c.seq, _t.c.source_id, _t.c.target_id, _t.c.unit, _t.c.amount)
             .join(_e, _e.c.entry_id == _t.c.entry_id)
@@ -318,7 +337,7 @@ def _write_transfers() -> None:
         )
     )
     db.session.execute(
-        insert(LedgerDetail).from_select(
+        insert(core(LedgerDetail)).from_select(
             ["entry_id", "salt", "details"],
             select(_e.c.entry_id, _e.c.salt, _e.c.details).where(_e.c.is_new, _e.c.details.is_not(None)),
         )

@@ -36,11 +36,19 @@ from exchange.money import Unit
 _metadata = MetaData()
 
 
-def _temporary(name: str, *columns: Column[Any]) -> Table:
+def temporary(name: str, *columns: Column[Any]) -> Table:
+    """Define a table that only its connection sees, and that a commit empties; ``empty`` makes it exist."""
     return Table(name, _metadata, *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DELETE ROWS")
 
 
-entry = _temporary(
+def empty(*tables: Table) -> None:
+    """Make temporary tables exist on this connection, with no rows."""
+    for table in tables:
+        db.session.execute(CreateTable(table, if_not_exists=True))
+        db.session.execute(table.delete())
+
+
+entry = temporary(
     "staged_entry",
     Column("ordinal", BigInteger, nullable=False),
     Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
@@ -53,7 +61,7 @@ entry = _temporary(
     Column("corrects_id", BigInteger),
     Column("is_new", Boolean, nullable=False, server_default=true()),
 )
-transfer = _temporary(
+transfer = temporary(
     "staged_transfer",
     Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", SmallInteger, primary_key=True, autoincrement=False),
@@ -62,7 +70,7 @@ transfer = _temporary(
     Column("unit", Choice(Unit), nullable=False),
     Column("amount", BigInteger, nullable=False),
 )
-change = _temporary(
+change = temporary(
     "staged_change",
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("delta", BigInteger, nullable=False),
@@ -71,9 +79,7 @@ change = _temporary(
 
 def clear() -> None:
     """Make the staging tables of this connection exist, and empty."""
-    for table in (entry, transfer, change):
-        db.session.execute(CreateTable(table, if_not_exists=True))
-        db.session.execute(table.delete())
+    empty(entry, transfer, change)
 
 
 def allot_ids(count: int) -> list[int]:
@@ -108,7 +114,11 @@ def add(entries: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]]) 
 def sum_changes() -> None:
     """Fill ``change`` with what the new entries' transfers would do to each ledger account."""
     is_new = transfer.join(entry, entry.c.entry_id == transfer.c.entry_id)
-    leaving = select(transfer.c.source_id.label("account_id"), (-transfer.c.amount).label("delta")).select_from(is_new).where(entry.c.is_new)
+    leaving = (
+        select(transfer.c.source_id.label("account_id"), (-transfer.c.amount).label("delta"))
+        .select_from(is_new)
+        .where(entry.c.is_new)
+    )
     coming = select(transfer.c.target_id, transfer.c.amount).select_from(is_new).where(entry.c.is_new)
     moves = union_all(leaving, coming).subquery()
     db.session.execute(change.delete())
