@@ -103,6 +103,13 @@ def format_amount(amount: int, unit: Unit) -> str:
     return format_dollars(amount) if unit is Unit.USD else format_minutes(amount)
 
 
+def format_percent(share_bp: int) -> str:
+    """Basis points as per cent, without trailing zeros: 1250 → ``12.5%``; 9999 → ``99.99%``."""
+    sign = "−" if share_bp < 0 else ""
+    before, after = divmod(abs(share_bp), BP // 100)
+    return f"{sign}{before:,}.{after:02d}".rstrip("0").rstrip(".") + "%"
+
+
 def total(amounts: Sequence[int]) -> int:
     """Their sum, refused when it would not fit the ledger."""
     result = sum(amounts)

@@ -49,6 +49,7 @@ AUDITED_AS: Final[Mapping[ProviderState, str]] = MappingProxyType(
     }
 )
 OFFERING: Final = frozenset({_S.QUALIFIED, _S.QUALIFIED_WITH_CONDITIONS})
+ONLY_REGULATORS: Final = _l("Only a regulator decides on providers.")
 SYSTEM_MAY_PROPOSE: Final = frozenset({_S.SUSPENDED})
 
 
@@ -121,7 +122,7 @@ def refusal_to_propose(provider: Provider, becomes: ProviderState, *, by: Actor)
     """Why this person cannot propose that; None when he can."""
     is_systems = by.is_system and becomes in SYSTEM_MAY_PROPOSE
     if not is_systems and (by.audience is not Audience.REGULATOR or by.login_id is None):
-        return NotARegulator(_l("Only a regulator decides on providers."))
+        return NotARegulator(ONLY_REGULATORS)
     if becomes is _S.UNDER_REVIEW or becomes not in MAY_BECOME[provider.state]:
         return NoSuchStep(
             _l(
@@ -171,7 +172,7 @@ def reject(decision: ProviderDecision, *, reason: str, by: Actor, at: datetime) 
 def refusal_to_answer(decision: ProviderDecision, *, by: Actor) -> Refusal | None:
     """Why this person can neither agree to the decision nor reject it; None when he can."""
     if by.audience is not Audience.REGULATOR or by.login_id is None:
-        return NotARegulator(_l("Only a regulator decides on providers."))
+        return NotARegulator(ONLY_REGULATORS)
     if decision.state is not DecisionState.PROPOSED:
         return NotProposed(_l("This decision was taken already."))
     if by.login_id == decision.proposed_by_id:

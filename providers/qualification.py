@@ -343,7 +343,7 @@ def _months_after(on: date, months: int) -> date:
 
 def _regulator(by: Actor) -> None:
     if by.audience is not Audience.REGULATOR or by.login_id is None:
-        raise NotARegulator(_l("Only a regulator decides on providers."))
+        raise NotARegulator(decisions.ONLY_REGULATORS)
 
 
 def _subject(provider: Provider) -> str:
