@@ -6,5 +6,7 @@ from typing import Final
 
 import click
 
-IMPORTERS: Final[list[click.Command]] = []
+from enrollment.trips import trips_command
+
+IMPORTERS: Final[list[click.Command]] = [trips_command]
 COMMANDS: Final[list[click.Command]] = []

@@ -88,4 +88,8 @@ BROKEN = [
     # versions
     ("effective_on: 2025-07-01", "effective_on: 2024-01-01", "versions[1]", "takes effect after the one before it"),
     ("  - effective_on: 2025-07-01\n", "  - effective_on: 2025-07-01\n    calendar: {plan_year_starts: 07-01, open_enrollment: {opens_on: 05-01, closes_on: 06-01}}\n", "versions[1]", "plan year cannot move"),
+    # what is held for workers who have chosen nobody
+    ("emergency: 60%}", "emergency: 59.99%}", "versions[0].placement.held", "100% together"),
+    ("emergency: 60%}", "health: 60%}", "versions[0].placement.held.health", "individual"),
+    ("emergency: 60%}", "holidays: 60%}", "versions[0].placement.held.holidays", "individual"),
 ]  # fmt: skip
