@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from flask import render_template, request
 from flask_babel import LazyString
@@ -17,11 +17,11 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field, FieldList, FormField
-from wtforms.validators import InputRequired
+from wtforms.validators import InputRequired, ValidationError
 from wtforms.widgets import TextArea, TextInput
 
 from exchange.errors import Refusal
-from exchange.money import MAX_AMOUNT, BadAmount, format_dollars, parse_dollars, parse_whole
+from exchange.money import MAX_AMOUNT, BadAmount, format_dollars, format_minutes, parse_dollars, parse_whole
 from exchange.web.filters import day
 from exchange.web.names import clean_name, clean_text
 
@@ -114,7 +114,32 @@ class ParsedField(Field):
             raise ValueError(str(refusal)) from refusal
 
 
-class DollarsField(ParsedField):
+class Bounds:
+    """What a field's value may lie between, both ends included; checked after reading, so a view may set it."""
+
+    at_least: Any = None
+    at_most: Any = None
+    data: Any
+
+    def within(self, at_least: Any, at_most: Any) -> None:
+        """Set the bounds that only this request knows, before ``validate_on_submit``. None is no bound."""
+        self.at_least, self.at_most = at_least, at_most
+
+    def spoken(self, bound: Any) -> str:
+        """A bound as the error's sentence writes it."""
+        return f"{bound:,}"
+
+    def pre_validate(self, form: Any) -> None:  # noqa: ARG002 - WTForms passes the form
+        """Refuse what lies outside; called by WTForms."""
+        if self.data is None:
+            return
+        if self.at_least is not None and self.data < self.at_least:
+            raise ValidationError(str(_l("This must be %(bound)s or more.", bound=self.spoken(self.at_least))))
+        if self.at_most is not None and self.data > self.at_most:
+            raise ValidationError(str(_l("This must be %(bound)s or less.", bound=self.spoken(self.at_most))))
+
+
+class DollarsField(Bounds, ParsedField):
     """An amount of money → cents. Takes ``1204.50``, ``1,204.50``, ``$1204``; nothing else."""
 
     def __init__(
@@ -126,23 +151,19 @@ class DollarsField(ParsedField):
         at_most: int = MAX_AMOUNT,
         **kwargs: Any,
     ) -> None:
-        self.at_least, self.at_most = at_least, at_most
-        super().__init__(label, validators, parse=self._read, **kwargs)
+        super().__init__(label, validators, parse=parse_dollars, **kwargs)
+        self.within(at_least, at_most)
 
-    def _read(self, text: str) -> int:
-        cents = parse_dollars(text)
-        if cents < self.at_least:
-            raise BadAmount(_l("Write at least %(amount)s.", amount=format_dollars(self.at_least)))
-        if cents > self.at_most:
-            raise BadAmount(_l("Write at most %(amount)s.", amount=format_dollars(self.at_most)))
-        return cents
+    def spoken(self, bound: int) -> str:
+        """In dollars."""
+        return format_dollars(bound)
 
     def written(self, value: int) -> str:
         """120450 → ``1,204.50``: the dollar sign stands before the input."""
         return format_dollars(value).removeprefix("$")
 
 
-class WholeField(ParsedField):
+class WholeField(Bounds, ParsedField):
     """A whole number within bounds."""
 
     def __init__(
@@ -154,19 +175,11 @@ class WholeField(ParsedField):
         at_most: int = MAX_AMOUNT,
         **kwargs: Any,
     ) -> None:
-        self.at_least, self.at_most = at_least, at_most
-        super().__init__(label, validators, parse=self._read, **kwargs)
-
-    def _read(self, text: str) -> int:
-        number = parse_whole(text)
-        if not self.at_least <= number <= self.at_most:
-            raise BadAmount(
-                _l("Write a number from %(least)s to %(most)s.", least=f"{self.at_least:,}", most=f"{self.at_most:,}")
-            )
-        return number
+        super().__init__(label, validators, parse=parse_whole, **kwargs)
+        self.within(at_least, at_most)
 
 
-class HoursField(Field):
+class HoursField(Bounds, Field):
     """Hours and minutes in two inputs (``NAME-hours``, ``NAME-minutes``) → minutes. Both blank is None."""
 
     PARTS = ("hours", "minutes")
@@ -182,12 +195,16 @@ class HoursField(Field):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, description=hint, **kwargs)
-        self.at_least, self.at_most = at_least, at_most
+        self.within(at_least, at_most)
 
     @property
     def first_input_id(self) -> str:
         """Where a link to this field leads."""
         return f"{self.id}-hours"
+
+    def spoken(self, bound: int) -> str:
+        """In hours and minutes."""
+        return format_minutes(bound)
 
     def part(self, name: str) -> str:
         """What stands in the input of ``hours`` or ``minutes``."""
@@ -216,14 +233,11 @@ class HoursField(Field):
             raise ValueError(str(refusal)) from refusal
         if rest >= _MINUTES:
             raise ValueError(str(_l("Minutes go from 0 to 59.")))
-        minutes = hours * _MINUTES + rest
-        if not self.at_least <= minutes <= self.at_most:
-            raise ValueError(str(_l("This is more or less time than can be given here.")))
-        self.data = minutes
+        self.data = hours * _MINUTES + rest
 
 
-class DateField(ParsedField):
-    """A date from ``earliest`` to ``latest``, both included; either may be set on the form's field at run time."""
+class DateField(Bounds, ParsedField):
+    """A date from ``earliest`` to ``latest``, both included."""
 
     widget = TextInput("date")
 
@@ -236,26 +250,32 @@ class DateField(ParsedField):
         latest: date | None = None,
         **kwargs: Any,
     ) -> None:
-        self.earliest, self.latest = earliest, latest
-        super().__init__(label, validators, parse=self._read, **kwargs)
+        super().__init__(label, validators, parse=read_date, **kwargs)
+        self.within(earliest, latest)
 
-    def _read(self, text: str) -> date:
-        match = _ISO_DATE.fullmatch(text.strip(" "))
-        try:
-            on = date(*(int(part) for part in match.groups())) if match else None
-        except ValueError:
-            on = None
-        if on is None:
-            raise BadDate(_l("Write a date like 2026-11-30: year, month, day."))
-        if self.earliest is not None and on < self.earliest:
-            raise BadDate(_l("Choose a date on or after %(day)s.", day=day(self.earliest)))
-        if self.latest is not None and on > self.latest:
-            raise BadDate(_l("Choose a date on or before %(day)s.", day=day(self.latest)))
-        return on
+    def pre_validate(self, form: Any) -> None:  # noqa: ARG002 - WTForms passes the form
+        """Refuse what lies outside, in words for dates."""
+        if self.data is not None and self.at_least is not None and self.data < self.at_least:
+            raise ValidationError(str(_l("Choose a date on or after %(day)s.", day=day(self.at_least))))
+        if self.data is not None and self.at_most is not None and self.data > self.at_most:
+            raise ValidationError(str(_l("Choose a date on or before %(day)s.", day=day(self.at_most))))
 
     def written(self, value: date) -> str:
         """As the browser's date input wants it."""
         return value.isoformat()
+
+
+def read_date(text: str) -> date:
+    """``2026-11-30`` → the date. Refuses every other way of writing it, and days that do not exist."""
+    match = _ISO_DATE.fullmatch(text.strip(" "))
+    try:
+        return date(*(int(part) for part in match.groups())) if match else _no_date()
+    except ValueError:
+        return _no_date()
+
+
+def _no_date() -> NoReturn:
+    raise BadDate(_l("Write a date like 2026-11-30: year, month, day."))
 
 
 class NameField(ParsedField):

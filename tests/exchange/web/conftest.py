@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from flask import Flask
 
@@ -11,6 +9,6 @@ from tests.exchange.web import styleguide
 
 
 @pytest.fixture
-def app() -> Iterator[Flask]:
+def app() -> Flask:
     """The styleguide's application. The test stands in no context, so each request has its own."""
-    yield styleguide.create_app()
+    return styleguide.create_app()

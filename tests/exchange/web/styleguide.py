@@ -18,6 +18,7 @@ from flask_login import LoginManager
 from jinja2 import ChoiceLoader, FileSystemLoader
 from sqlalchemy import text
 from wtforms import BooleanField, RadioField, SelectField
+from wtforms.fields.choices import SelectChoice
 
 from exchange.database import db
 from exchange.errors import NotFound, Refusal
@@ -56,8 +57,10 @@ class LeaveForm(forms.PageForm):
     jobs = forms.WholeField("Jobs done", at_most=500)
     time_off = forms.HoursField("Time off", [forms.needed("Say how long.")], hint="What you ask for.", at_most=2_400)
     starts_on = forms.DateField("First day", earliest=date(2026, 1, 1), latest=date(2026, 12, 31))
-    kind = SelectField("Kind of work", choices=[("care", "Care"), ("ride", "Driving")])
-    paid_by = RadioField("Paid by", choices=[("bank", "Bank transfer"), ("card", "Card")], default="bank")
+    kind = SelectField("Kind of work", choices=[SelectChoice("care", "Care"), SelectChoice("ride", "Driving")])
+    paid_by = RadioField(
+        "Paid by", choices=[SelectChoice("bank", "Bank transfer"), SelectChoice("card", "Card")], default="bank"
+    )
     reason = forms.TextField("Reason", at_most=500)
     sure = BooleanField("I have read what changes")
 
@@ -223,7 +226,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     shell.init_app(app)
     own = FileSystemLoader(Path(__file__).parent / "templates")
     assert app.jinja_loader is not None
-    app.jinja_loader = ChoiceLoader([own, app.jinja_loader])  # type: ignore[assignment]  # Flask's is a cached property
+    app.jinja_loader = ChoiceLoader([own, app.jinja_loader])
     login = LoginManager(app)
     login.request_loader(_visitor)
     for blueprint in (public, worker, regulator):
