@@ -141,7 +141,7 @@ def scope_of(model: type[Base]) -> Callable[[Scope], Scope]:
     return register
 
 
-def selecting(model: type[M], actor: Actor) -> Select[tuple[M]]:
+def selecting(model: type[M], actor: Actor) -> Select[M]:
     """A SELECT of the rows of ``model`` that the actor may reach."""
     assert model in _scopes, f"nobody has said who may reach {model.__name__}"
     return select(model).where(_scopes[model](actor))

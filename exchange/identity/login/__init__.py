@@ -11,12 +11,12 @@ import unicodedata
 from datetime import datetime
 
 import email_validator
-from flask_babel import LazyString
+from flask_babel import LazyString, gettext
 from flask_babel import lazy_gettext as _l
 from flask_security import hash_password
 from sqlalchemy import select
 
-from exchange import audit
+from exchange import audit, outgoing_mail
 from exchange.database import db
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor, Audience
@@ -117,6 +117,13 @@ def change_email(login_id: int, email: str, *, by: Actor, at: datetime) -> str:
     if by_email(address) is not None:
         raise EmailTaken(_l("Somebody signs in with this address already."), field="email")
     login.email = address
+    for reader in (before, address):
+        outgoing_mail.write(
+            reader,
+            subject=gettext("Your address at the exchange was changed"),
+            body=gettext("Sign-in and letters now use another address. If it was not you, tell the exchange at once."),
+            at=at,
+        )
     audit.record("login.email_changed", f"login:{login_id}", by=by, at=at)
     return before
 

@@ -17,19 +17,21 @@ from flask_security import (
     MfRecoveryForm,
     ResetPasswordForm,
     TwoFactorRescueForm,
+    TwoFactorSelectForm,
     TwoFactorSetupForm,
     TwoFactorVerifyCodeForm,
     VerifyForm,
 )
+from wtforms import HiddenField
 
 from exchange.web.forms import PageForm
+from exchange.web.redirects import local_path
 
 _EMAIL = _l("E-mail address")
 _PASSWORD = _l("Password")
 _NEW = _l("New password")
 _REPEATED = _l("New password, once more")
 _CODE = _l("Code from your authenticator")
-_SENDS_NO_HINT = ""
 
 
 class OurWords:
@@ -37,12 +39,16 @@ class OurWords:
 
     LABELS: ClassVar[dict[str, LazyString]] = {}
     problems = PageForm.problems
+    next: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, label in self.LABELS.items():
             field: Any = self[name]  # type: ignore[index]  # a form, once it is mixed in
-            field.label.text, field.description = label, _SENDS_NO_HINT
+            field.label.text, field.description = label, ""
+            field.flags.required = True
+        if "next" in self:  # type: ignore[operator]  # the same
+            self.next.data = local_path(self.next.data, default="")
 
 
 class SignInForm(OurWords, LoginForm):
@@ -80,8 +86,18 @@ class ChangeForm(OurWords, ChangePasswordForm):
     }
 
 
+class ChoiceMadeByButton(HiddenField):
+    """A choice that our page makes with its buttons; the library looks at ``choices`` and adds to them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.choices: list[Any] = []
+
+
 class SecondStepForm(OurWords, TwoFactorSetupForm):
     """Setting up, or moving, the second step."""
+
+    setup = ChoiceMadeByButton()
 
 
 class CodeForm(OurWords, TwoFactorVerifyCodeForm):
@@ -92,6 +108,8 @@ class CodeForm(OurWords, TwoFactorVerifyCodeForm):
 
 class NoCodeForm(OurWords, TwoFactorRescueForm):
     """What to do without the authenticator."""
+
+    help_setup = ChoiceMadeByButton()
 
 
 class RecoveryForm(OurWords, MfRecoveryForm):
@@ -104,6 +122,12 @@ class RecoveryCodesForm(OurWords, MfRecoveryCodesForm):
     """Making new recovery codes."""
 
 
+class KindForm(OurWords, TwoFactorSelectForm):
+    """Which second factor to use, for who has several."""
+
+    which = ChoiceMadeByButton()
+
+
 FORMS: dict[str, type] = {
     "login_form": SignInForm,
     "verify_form": AgainForm,
@@ -113,6 +137,7 @@ FORMS: dict[str, type] = {
     "two_factor_setup_form": SecondStepForm,
     "two_factor_verify_code_form": CodeForm,
     "two_factor_rescue_form": NoCodeForm,
+    "two_factor_select_form": KindForm,
     "mf_recovery_form": RecoveryForm,
     "mf_recovery_codes_form": RecoveryCodesForm,
 }
