@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from flask import Flask
 from flask.testing import FlaskClient
 
 from exchange.web import language
+from tests.exchange.web import styleguide
 
 OWN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 
@@ -73,3 +79,28 @@ class TestChoosing:
     @pytest.mark.parametrize("code", ["fr", "", "EN", "es\n"])
     def test_of_a_language_we_do_not_have_is_refused(self, client: FlaskClient, code: str) -> None:
         assert client.post("/language", data={"language": code}, headers=OWN).status_code == 400
+
+
+class TestSpanish:
+    @pytest.fixture
+    def catalogue(self) -> Catalog:
+        """What has been translated so far."""
+        with (styleguide.ROOT / "translations/es/LC_MESSAGES/messages.po").open("rb") as file:
+            return read_po(file)
+
+    def test_speaks_of_the_same_figures_as_the_english(self, catalogue: Catalog) -> None:
+        assert [(message.id, str(error)) for message, errors in catalogue.check() for error in errors] == []
+        assert [message.id for message in catalogue if message.id and message.fuzzy] == []
+
+    def test_is_what_a_reader_of_spanish_sees(self, catalogue: Catalog, tmp_path: Path) -> None:
+        folder = tmp_path / "es" / "LC_MESSAGES"
+        folder.mkdir(parents=True)
+        with (folder / "messages.mo").open("wb") as file:
+            write_mo(file, catalogue)
+        client = styleguide.create_app({"BABEL_TRANSLATION_DIRECTORIES": str(tmp_path)}).test_client()
+
+        text = client.get("/nope", headers={"Accept-Language": "es"}).text
+
+        assert "Esta página no existe" in text
+        assert "Iniciar sesión" in text
+        assert "There is no such page" not in text
