@@ -28,7 +28,6 @@ def register(
     email: str,
     place: str,
     login_id: int | None = None,
-    phone: str | None = None,
     born_on: date | None = None,
     by: Actor,
     at: datetime,
@@ -41,7 +40,6 @@ def register(
         email=email.lower(),
         place=place,
         login_id=login_id,
-        phone=phone,
         born_on=born_on,
         registered_at=at,
     )

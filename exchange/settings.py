@@ -20,6 +20,8 @@ from cryptography.fernet import Fernet
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from exchange.policy.reading import read_file
+
 ROOT = Path(__file__).parents[1]
 VAR = ROOT / "var"
 SHORTEST_SECRET = 16
@@ -81,6 +83,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "MAIL_SENDER": values["MAIL_SENDER"],
         **given,
     }
+    config.setdefault("PROGRAM_ZONE", _zone_of(str(config["PROGRAM_POLICY"])))
     by_itself = bool(config["DEMO"] or config["TESTING"])
     config.setdefault(
         "PREFERRED_URL_SCHEME", "http" if by_itself and not environ.get("URL_SCHEME") else values["URL_SCHEME"]
@@ -156,6 +159,14 @@ def _new_secrets() -> dict[str, str]:
         "TOTP_SECRETS": json.dumps({"1": secrets.token_urlsafe(32)}),
         "RECOVERY_KEYS": Fernet.generate_key().decode(),
     }
+
+
+def _zone_of(policy_file: str) -> str:
+    """The zone whose dates the program lives by."""
+    path = ROOT / "policies" / policy_file
+    if not path.is_file():
+        raise BadSetting(f"PROGRAM_POLICY names no file in policies/: {policy_file}")
+    return read_file(path).versions[-1].zone
 
 
 def _kept_secrets(path: Path) -> dict[str, str]:

@@ -146,6 +146,12 @@ def policy_of(version: PolicyVersion) -> Policy:
     return read(version.text).on(version.effective_on)
 
 
+def at_instant(instant: datetime) -> Policy:
+    """The policy that holds at a UTC instant, by the local date of its own zone. Refuses ``NoPolicyInForce``."""
+    nearly = on(local_date(instant, "UTC"))
+    return on(local_date(instant, nearly.zone))
+
+
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """All approved versions, read once, for asking about many dates."""

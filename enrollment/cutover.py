@@ -1,0 +1,153 @@
+"""What does a cutover move between providers: beforehand, as things stand, and afterwards, for the cash?
+
+Carrying out is ``switching.carry_out``; here are the sums around it: what standing elections would
+move (so that the regulator sees the projected reserves while the window is still open), the gross
+obligations that the carried-out switches left, and their settlement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ColumnElement, func, select
+
+from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
+from exchange import audit, settlement
+from exchange.database import core, db
+from exchange.identity.actors import Actor
+from exchange.ledger import invariants
+from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
+from exchange.ledger.journal import LedgerTransfer
+from exchange.money import Unit
+from providers.models import Package, PackageVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What would go from one organization to another if elections were carried out as they stand."""
+
+    from_id: int
+    to_id: int
+    workers: int
+    cents: int
+
+
+def projected_flows(window: EnrollmentWindow) -> Sequence[Flow]:
+    """Flows of vested individual balances between organizations, by the elections that stand now."""
+    e, m, v = Election, Membership, PackageVersion
+    chosen = (
+        select(e.benefit_account_id, m.provider_id.label("from_id"), Package.provider_id.label("to_id"))
+        .join(m, (m.benefit_account_id == e.benefit_account_id) & m.ends_at.is_(None))
+        .join(v, v.id == e.package_version_id)
+        .join(Package, Package.id == v.package_id)
+        .where(e.window_id == window.id, e.state == ElectionState.STANDING, m.provider_id != Package.provider_id)
+        .subquery()
+    )
+    workers = select(chosen.c.from_id, chosen.c.to_id, func.count()).group_by(chosen.c.from_id, chosen.c.to_id)
+    is_theirs = (LedgerAccount.holder_id == chosen.c.benefit_account_id) & (
+        LedgerAccount.organization_id == chosen.c.from_id
+    )
+    cents = (
+        select(chosen.c.from_id, chosen.c.to_id, func.sum(LedgerBalance.amount).cast(BigInteger))
+        .join(LedgerAccount, is_theirs)
+        .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
+        .where(LedgerAccount.unit == Unit.USD, LedgerAccount.kind == AccountKind.WORKER)
+        .group_by(chosen.c.from_id, chosen.c.to_id)
+    )
+    sums = {(from_id, to_id): int(amount) for from_id, to_id, amount in db.session.execute(cents)}
+    return [
+        Flow(from_id, to_id, count, sums.get((from_id, to_id), 0))
+        for from_id, to_id, count in db.session.execute(workers)
+    ]
+
+
+def projected_changes(window: EnrollmentWindow) -> dict[int, int]:
+    """Each organization's change of liabilities in cents, if elections were carried out as they stand."""
+    changes: dict[int, int] = {}
+    for flow in projected_flows(window):
+        changes[flow.from_id] = changes.get(flow.from_id, 0) - flow.cents
+        changes[flow.to_id] = changes.get(flow.to_id, 0) + flow.cents
+    return changes
+
+
+def obligations_of(which: ColumnElement[bool]) -> list[settlement.Gross]:
+    """What the carried-out switches moved between organizations in cents: gross, by pair and component."""
+    source, target = core(LedgerAccount).alias("source"), core(LedgerAccount).alias("target")
+    t = LedgerTransfer
+    rows = (
+        select(
+            source.c.organization_id,
+            target.c.organization_id,
+            source.c.component,
+            func.sum(t.amount).cast(BigInteger),
+            func.count(Switch.id.distinct()),
+        )
+        .select_from(Switch)
+        .join(t, t.entry_id == Switch.entry_id)
+        .join(source, source.c.id == t.source_id)
+        .join(target, target.c.id == t.target_id)
+        .where(
+            Switch.state == SwitchState.CARRIED_OUT,
+            which,
+            t.unit == Unit.USD,
+            source.c.organization_id != target.c.organization_id,
+        )
+        .group_by(source.c.organization_id, target.c.organization_id, source.c.component)
+        .order_by(source.c.organization_id, target.c.organization_id, source.c.component)
+    )
+    return [settlement.Gross(*row) for row in db.session.execute(rows)]
+
+
+def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
+    """Net what the cutover moved, once every switch of the window is carried out."""
+    assert window.effective_at is not None, "an open enrollment has an effective instant"
+    settlement.settle(
+        reference_of(window.plan_year),
+        obligations=obligations_of(Switch.window_id == window.id),
+        effective_at=window.effective_at,
+        by=by,
+        at=at,
+    )
+    window.cut_over_at = at
+    audit.record("window.cut_over", f"window:{window.id}", by=by, at=at)
+
+
+def settle_others(*, by: Actor, at: datetime) -> int:
+    """Net the switches outside of open enrollments that no batch has netted yet. Returns how many."""
+    s = Switch
+    unsettled = s.window_id.is_(None) & (s.carried_out_at > _last_netted_at())
+    count = db.session.execute(
+        select(func.count()).select_from(s).where(s.state == SwitchState.CARRIED_OUT, unsettled)
+    ).scalar_one()
+    if count:
+        settlement.settle(
+            f"{_OTHERS}{at.isoformat()}", obligations=obligations_of(unsettled), effective_at=at, by=by, at=at
+        )
+    return int(count)
+
+
+_OTHERS = "switches:"
+
+
+def _last_netted_at() -> ColumnElement[datetime]:
+    b = settlement.SettlementBatch
+    last = select(func.coalesce(func.max(b.netted_at), 0)).where(b.reference.startswith(_OTHERS))
+    return last.scalar_subquery()
+
+
+def reference_of(plan_year: str) -> str:
+    """The name under which the cutover into a plan year is netted."""
+    return f"cutover:{plan_year}"
+
+
+@invariants.rule(6, "a finished cutover leaves no order open")
+def _nothing_left_open() -> list[str]:
+    open_orders = (
+        select(Switch.id)
+        .join(EnrollmentWindow, EnrollmentWindow.id == Switch.window_id)
+        .where(EnrollmentWindow.cut_over_at.is_not(None), Switch.state == SwitchState.ORDERED)
+        .limit(invariants.FIRST)
+    )
+    return [f"switch {id_} is still ordered after its cutover" for id_ in db.session.execute(open_orders).scalars()]

@@ -1,0 +1,195 @@
+"""What happens to windows, elections and switches by itself?
+
+Jobs only tidy up: that no election is taken after the close is decided when it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import func, select
+
+from enrollment import cutover, special, switching, windows
+from enrollment.models import Election, ElectionState, EnrollmentWindow, Switch, SwitchState, WindowKind
+from exchange import calendar, clock
+from exchange.database import db, unit_of_work
+from exchange.identity.actors import Actor
+from exchange.policy import versions
+from exchange.scheduler.jobs import Due, Hold, daily_job, job, long_job
+
+
+@daily_job(
+    "publish-windows",
+    _l("Publishes the open enrollment of the next plan year: its instants are computed once, and stay."),
+    order=10,
+)
+def publish_windows(on: date, *, by: Actor, at: datetime) -> str:
+    """Publish the open enrollment that the policy of the date names for the plan year after it."""
+    policy = versions.on(on)
+    window = windows.publish_open_enrollment(policy, calendar.next_plan_year(policy, on), by=by, at=at)
+    return f"plan year {window.plan_year}: {window.opens_at.isoformat()} to {window.closes_at.isoformat()}"
+
+
+@daily_job(
+    "open-first-windows",
+    _l("Opens a special enrollment for each worker whose first contribution is held by the exchange."),
+    after=time(0, 15),
+    order=30,
+)
+def open_first_windows(on: date, *, by: Actor, at: datetime) -> str:
+    """Open the windows; a missed date finds nobody twice."""
+    return f"{special.open_for_first_contributions(policy=versions.on(on), by=by, at=at):,} windows opened"
+
+
+@daily_job(
+    "place-unplaced",
+    _l("Places workers who let their first window go by, and opens the window in which they can leave again."),
+    after=time(0, 30),
+    order=31,
+)
+def place_unplaced(on: date, *, by: Actor, at: datetime) -> str:
+    """Order the placements."""
+    return f"{special.place_who_chose_nobody(policy=versions.on(on), by=by, at=at):,} workers placed"
+
+
+def _provider_events_due(now: datetime) -> Sequence[Due]:
+    policy = versions.at_instant(now)
+    known = {event.key: event for event in special.provider_events(policy)}
+    opened = select(EnrollmentWindow.cause, EnrollmentWindow.event_on).distinct()
+    seen = {(cause, event_on) for cause, event_on in db.session.execute(opened)}
+    return [Due(key, now) for key, event in known.items() if (event.cause.code, event.event_on) not in seen]
+
+
+@job(
+    "open-special-windows",
+    _l("Opens special enrollments for the members of providers that were suspended or fell off the shelf."),
+    due=_provider_events_due,
+    order=20,
+)
+def open_special_windows(key: str, *, by: Actor, at: datetime) -> str:
+    """Open the windows of one event."""
+    policy = versions.at_instant(at)
+    events = {event.key: event for event in special.provider_events(policy)}
+    if key not in events:
+        return "the event has passed"
+    return f"{special.open_for_event(events[key], policy=policy, by=by, at=at):,} windows opened"
+
+
+def _closed_windows(now: datetime) -> Sequence[Due]:
+    w = EnrollmentWindow
+    rows = select(w.plan_year, w.closes_at).where(w.kind == WindowKind.OPEN, w.closes_at <= now, w.ordered_at.is_(None))
+    return [Due(plan_year, closes_at) for plan_year, closes_at in db.session.execute(rows)]
+
+
+def _next_close(now: datetime) -> datetime | None:
+    window = windows.next_open_enrollment(now)
+    return window.closes_at if window else None
+
+
+@job(
+    "order-switches",
+    _l("After the close of an open enrollment: turns the choices that stand into switch orders."),
+    due=_closed_windows,
+    order=5,
+    upcoming=_next_close,
+)
+def order_switches(key: str, *, by: Actor, at: datetime) -> str:
+    """Order the switches of the open enrollment for the plan year ``key``."""
+    window = _window_of(key)
+    ordered = switching.order_window(window, by=by, at=at)
+    policy = versions.at_instant(at)
+    moved = special.order_successors(policy=policy, year=calendar.plan_year(policy, key), by=by, at=at)
+    return f"{ordered:,} switches ordered, {moved:,} members follow to successors"
+
+
+def _cutovers_due(now: datetime) -> Sequence[Due]:
+    w = EnrollmentWindow
+    rows = select(w.plan_year, w.effective_at).where(
+        w.kind == WindowKind.OPEN, w.effective_at <= now, w.ordered_at.is_not(None), w.cut_over_at.is_(None)
+    )
+    return [Due(plan_year, effective_at) for plan_year, effective_at in db.session.execute(rows) if effective_at]
+
+
+def _next_cutover(now: datetime) -> datetime | None:
+    w = EnrollmentWindow
+    upcoming = select(func.min(w.effective_at)).where(w.kind == WindowKind.OPEN, w.effective_at > now)
+    return db.session.execute(upcoming).scalar_one()
+
+
+@long_job(
+    "cutover",
+    _l("At the effective instant: carries out all switches of an open enrollment, and nets what providers owe."),
+    due=_cutovers_due,
+    order=6,
+    posts=True,
+    upcoming=_next_cutover,
+)
+def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
+    """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill."""
+    carried = 0
+    while True:
+        with unit_of_work():
+            hold(_progress_of(key))
+            at = clock.now()
+            window = _window_of(key)
+            policy = versions.at_instant(at)
+            batch = switching.carry_out(switching.due(at, window.id), policy=policy, by=by, at=at)
+            carried += batch
+            if not batch:
+                cutover.finish(window, by=by, at=at)
+                return f"{carried:,} switches carried out"
+
+
+def _progress_of(plan_year: str) -> str:
+    done = switching.progress(_window_of(plan_year).id)
+    return f"{done.done:,} of {done.total:,} workers"
+
+
+def _others_due(now: datetime) -> Sequence[Due]:
+    """Choices of special enrollments, placements and successions that have taken effect."""
+    e, w, s = Election, EnrollmentWindow, Switch
+    elections = (
+        select(func.max(e.id), func.min(e.effective_at))
+        .join(w, w.id == e.window_id)
+        .where(w.kind == WindowKind.SPECIAL, e.state == ElectionState.STANDING, e.effective_at <= now)
+    )
+    switches = select(func.max(s.id), func.min(s.effective_at)).where(
+        s.state == SwitchState.ORDERED, s.window_id.is_(None), s.effective_at <= now
+    )
+    last_election, elected = db.session.execute(elections).one()
+    last_switch, ordered = db.session.execute(switches).one()
+    since = sorted(filter(None, (elected, ordered)))
+    return [Due(f"{last_election or 0}:{last_switch or 0}", since[0])] if since else []
+
+
+@long_job(
+    "carry-out-switches",
+    _l("Carries out switches outside of open enrollments on the day they take effect."),
+    due=_others_due,
+    order=7,
+    posts=True,
+)
+def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - it does all that is due
+    """Order and carry out what has taken effect; then net it."""
+    carried = 0
+    with unit_of_work():
+        hold()
+        switching.order_special(by=by, at=clock.now())
+    while True:
+        with unit_of_work():
+            hold(f"{carried:,} workers")
+            at = clock.now()
+            others = switching.due(at).where(Switch.window_id.is_(None))
+            batch = switching.carry_out(others, policy=versions.at_instant(at), by=by, at=at)
+            carried += batch
+            if not batch:
+                cutover.settle_others(by=by, at=at)
+                return f"{carried:,} switches carried out"
+
+
+def _window_of(plan_year: str) -> EnrollmentWindow:
+    window = windows.open_enrollment_for(plan_year)
+    assert window is not None, f"no open enrollment is published for {plan_year}"
+    return window
