@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import Response, make_response, redirect, render_template, request
+from flask import Response, abort, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import gettext as _
@@ -63,11 +63,13 @@ def show(name: str) -> Response:
 @bank_bp.post("/<name>")
 def decide(name: str) -> ResponseReturnValue:
     """Pay or refuse. The bank tells the exchange in the same breath, then sends the payer back."""
-    pays = request.form.get("decision") == "pay"
+    decision = request.form.get("decision")
+    if decision not in {"pay", "refuse"}:
+        abort(400)
 
     def work() -> str:
         at = clock.now()
-        local_gateway.decide(name, pay=pays, at=at)
+        local_gateway.decide(name, pay=decision == "pay", at=at)
         payments.record(gateway.present().status(name), by=system_actor("gateway:local"), at=at)
         return local_gateway.charge_called(name).return_url
 

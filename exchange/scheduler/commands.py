@@ -34,7 +34,9 @@ def list_command() -> None:
 
     for job in overview.standings(clock.now()):
         click.echo(f"{job.name}\n    {job.description}")
-        if job.due_now:
+        if job.trouble:
+            click.echo(f"    cannot tell what is due: {job.trouble}")
+        elif job.due_now:
             click.echo(f"    due: {job.due_now:,} now" + (f", since {local(job.due_at)}" if job.due_at else ""))
         else:
             click.echo(f"    due: {local(job.due_at) if job.due_at else 'when there is something to do'}")

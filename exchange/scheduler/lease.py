@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Connection, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, func, select, text, true, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -79,8 +79,15 @@ def is_held() -> bool:
             select(SchedulerLease.held_until).where(SchedulerLease.name == NAME)
         ).scalar_one_or_none()
         return until is not None and until > clock.real_now()
-    # Shared, until the end of this transaction: enough to see whether anybody has it for himself.
-    return not db.session.execute(select(func.pg_try_advisory_xact_lock_shared(_lock_number()))).scalar_one()
+    return bool(db.session.execute(_LOCK_IS_HELD, {"lock": _LOCK}).scalar_one())
+
+
+# Looked up, not tried: a try would keep a scheduler that starts just now from leading.
+_LOCK_IS_HELD = text(
+    "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+    " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+    " AND (classid::bigint << 32) | objid::bigint = hashtextextended(current_schema(), :lock))"
+)
 
 
 def _lock_number() -> Any:

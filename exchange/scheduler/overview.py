@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import LazyString
 
+from exchange.database import db
 from exchange.scheduler import jobs, records
-from exchange.scheduler.jobs import Due, Job
+from exchange.scheduler.jobs import Job
 from exchange.scheduler.records import JobRun, RunState
+from exchange.scheduler.runner import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,10 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One job: how many things are due now and since when, else when the next will be; and its last run."""
+    """One job: how many things are due now and since when, else when the next will be; and its last run.
+
+    ``trouble`` says why it cannot tell what is due, when it cannot.
+    """
 
     name: str
     description: str | LazyString
@@ -35,23 +40,28 @@ class Standing:
     due_now: int
     due_at: datetime | None
     last: LastRun | None
+    trouble: str = ""
 
 
 def standings(now: datetime, *, among: Collection[Job] | None = None) -> list[Standing]:
     """Every job, in the order in which they run."""
-    last = records.last_runs()
+    last = {name: _last(run) for name, run in records.last_runs().items()}
     chosen = jobs.registered() if among is None else among
-    return [_standing(job, job.due(now), now, last.get(job.name)) for job in chosen]
+    return [_standing(job, now, last.get(job.name)) for job in chosen]
 
 
-def _standing(job: Job, due: Sequence[Due], now: datetime, run: JobRun | None) -> Standing:
-    due_at = min((one.at for one in due), default=None) or job.upcoming(now)
-    return Standing(job.name, job.description, job.long_work is not None, len(due), due_at, _last(run))
+def _standing(job: Job, now: datetime, last: LastRun | None) -> Standing:
+    is_long = job.long_work is not None
+    try:
+        due = job.due(now)
+        due_at = min((one.at for one in due), default=None) or job.upcoming(now)
+    except Exception as error:  # noqa: BLE001 - one job's mistake must not hide the others from the operator
+        db.session.rollback()
+        return Standing(job.name, job.description, is_long, 0, None, last, in_words(error))
+    return Standing(job.name, job.description, is_long, len(due), due_at, last)
 
 
-def _last(run: JobRun | None) -> LastRun | None:
-    if run is None:
-        return None
+def _last(run: JobRun) -> LastRun:
     at = run.finished_at or run.started_at
     return LastRun(run.state, run.due_key, at, run.late, run.error or run.result or "", lines_of(run.broken))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Collection
 from datetime import UTC
 from types import FrameType
 
@@ -18,7 +19,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
 
 from exchange.scheduler import runner
-from exchange.scheduler.lease import lease_for
+from exchange.scheduler.jobs import Job
+from exchange.scheduler.lease import SECONDS, lease_for
 from exchange.scheduler.records import TakenOver
 
 TICK_SECONDS = 3
@@ -29,13 +31,21 @@ _log = structlog.get_logger(__name__)
 class Scheduler:
     """One scheduler process: leads or stands by, ticks, beats, and stops between two runs when asked to."""
 
-    def __init__(self, app: Flask, *, tick_seconds: float = TICK_SECONDS, beat_seconds: float = BEAT_SECONDS) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: Flask,
+        *,
+        tick_seconds: float = TICK_SECONDS,
+        beat_seconds: float = BEAT_SECONDS,
+        lease_seconds: int = SECONDS,
+        among: Collection[Job] | None = None,
+    ) -> None:
+        self._app, self._among = app, among
         self._stop = threading.Event()
         self._holder = runner.this_process()
         self._tick_seconds, self._beat_seconds = tick_seconds, beat_seconds
         with app.app_context():
-            self._lease = lease_for(self._holder)
+            self._lease = lease_for(self._holder, seconds=lease_seconds)
         # misfire_grace_time=None: a tick that comes late still comes.
         self._clockwork = BlockingScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -50,13 +60,17 @@ class Scheduler:
         self._clockwork.add_listener(self._await_the_end, EVENT_SCHEDULER_STARTED)
         _log.info("scheduler started", holder=self._holder)
         self._clockwork.start()
-        with self._app.app_context():
-            self._lease.release()
+        self.close()
         _log.info("scheduler stopped", holder=self._holder)
 
     def stop(self) -> None:
         """Stop after the run in hand. May be called from any thread."""
         self._stop.set()
+
+    def close(self) -> None:
+        """Let another lead at once."""
+        with self._app.app_context():
+            self._lease.release()
 
     def tick(self) -> list[runner.Ran]:
         """Do everything that is due, if we lead."""
@@ -66,7 +80,7 @@ class Scheduler:
                 return []
             hand = runner.Hand(self._holder, token=token)
             try:
-                return list(runner.run_due(hand, should_stop=self._stop.is_set))
+                return list(runner.run_due(hand, among=self._among, should_stop=self._stop.is_set))
             except TakenOver:
                 _log.warning("another scheduler leads now", holder=self._holder)
                 self._lease.release()

@@ -272,7 +272,7 @@ def _write_down(attempt: _Attempt, outcome: Outcome) -> None:
 
 
 def _fail(attempt: _Attempt, error: Exception) -> Ran:
-    words = _in_words(error)
+    words = in_words(error)
     job, key = attempt.job.name, attempt.due.key
     _log.error("job failed", job=job, key=key, exc_info=error)
     db.session.rollback()
@@ -280,7 +280,7 @@ def _fail(attempt: _Attempt, error: Exception) -> Ran:
     return Ran(attempt.run_id, job, key, RunState.FAILED, attempt.late, words)
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """What the operator reads. A database's error without its statement, whose values are nobody's business."""
     if isinstance(error, Refusal):
         return str(error)[:_LONGEST]
@@ -310,7 +310,7 @@ def _after(attempt: _Attempt) -> tuple[str, ...]:
         broken = question()
     except Exception as error:  # noqa: BLE001 - the work is done; that it could not be checked is a finding
         _log.error("rules not asked", job=attempt.job.name, exc_info=error)
-        broken = (f"The rules could not be asked: {_in_words(error)}",)
+        broken = (f"The rules could not be asked: {in_words(error)}",)
     if broken:
         in_unit_of_work(lambda: records.note(attempt.run_id, broken="\n".join(broken)))
     return broken
