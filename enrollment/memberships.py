@@ -87,7 +87,7 @@ def counts() -> dict[int, int]:
         .where(Membership.ends_at.is_(None))
         .group_by(Membership.provider_id)
     )
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 @invariants.rule(7, "at every instant a worker is with exactly one provider")

@@ -228,7 +228,7 @@ class Progress:
 def progress(window_id: int) -> Progress:
     """How many switches of an open enrollment are carried out, of how many that were not abandoned."""
     rows = select(Switch.state, func.count()).where(Switch.window_id == window_id).group_by(Switch.state)
-    by_state = dict(db.session.execute(rows).tuples().all())
+    by_state = dict(db.session.execute(rows).all())
     done = by_state.get(SwitchState.CARRIED_OUT, 0)
     return Progress(done, done + by_state.get(SwitchState.ORDERED, 0))
 
