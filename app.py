@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flask import Flask
+from flask_babel import lazy_gettext as _l
 from flask_migrate import Migrate
 
 import enrollment.commands
+import enrollment.jobs
 import enrollment.pages
 import exchange.commands
 import exchange.jobs
 import exchange.pages
 import providers.commands
+import providers.jobs
 import providers.pages
+from enrollment import contributions
 from exchange import settings
 from exchange.database import db
 from exchange.identity.login import sessions, sign_in
@@ -31,9 +35,9 @@ PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
 IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 # Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
-JOBS = (exchange.jobs,)
+JOBS = (exchange.jobs, providers.jobs, enrollment.jobs)
 # What a payment can be for, and how it is booked: see exchange/payments/purposes.py.
-PURPOSES: Mapping[str, Purpose] = {}
+PURPOSES: Mapping[str, Purpose] = {contributions.PURPOSE: Purpose(_l("Contributions"), contributions.book)}
 
 
 def create_app(config: Mapping[str, object] | None = None) -> Flask:

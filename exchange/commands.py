@@ -25,7 +25,7 @@ def import_group() -> click.Group:
 @click.command("invite")
 @click.argument("email")
 @click.option("--name", required=True, help="The person's name.")
-@click.option("--audience", type=click.Choice(sorted(STAFF)), required=True)
+@click.option("--audience", type=click.Choice(sorted(audience.value for audience in STAFF)), required=True)
 @click.option("--organization", required=True, help="The organization's name; it is entered when it is not there yet.")
 @with_appcontext
 def invite_command(email: str, name: str, audience: str, organization: str) -> None:

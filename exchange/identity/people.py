@@ -6,7 +6,6 @@ is both has two logins. Names and addresses live here and nowhere near the journ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -54,7 +53,7 @@ class Login(Base, UserMixin):
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
 
     # What a login may do follows from its audience alone; Flask-Security asks for roles.
-    roles: ClassVar[Sequence[Any]] = ()
+    roles: ClassVar[list[Any]] = []  # type: ignore[misc]  # a class's, for it never holds any
 
     @property
     def has_second_factor(self) -> bool:

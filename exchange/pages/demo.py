@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask import Blueprint, Flask, abort, current_app, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -110,7 +111,7 @@ def people() -> str:
     """Everybody who can sign in, by audience, found by a part of the name, address or organization."""
     wanted = request.args.get("q", "").strip()
     audience = request.args.get("audience", Audience.WORKER.value)
-    statement = (
+    statement: Any = (
         select(Login.id, Login.name, Login.email, Login.audience, Organization.name.label("organization"))
         .outerjoin(Organization, Organization.id == Login.organization_id)
         .where(Login.active)

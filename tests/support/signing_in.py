@@ -38,8 +38,7 @@ def make_login(
         made = login.create(
             address, password=password, name=name, audience=audience, organization_id=organization_id, by=BY, at=AT
         )
-        login_id = made.id
-    return login_id
+        return made.id
 
 
 def sign_in(client: FlaskClient, login_id: int) -> None:

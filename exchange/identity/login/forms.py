@@ -128,7 +128,7 @@ class KindForm(OurWords, TwoFactorSelectForm):
     which = ChoiceMadeByButton()
 
 
-FORMS: dict[str, type] = {
+FORMS: dict[str, Any] = {
     "login_form": SignInForm,
     "verify_form": AgainForm,
     "forgot_password_form": ForgotForm,

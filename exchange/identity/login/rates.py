@@ -105,10 +105,11 @@ class DatabaseStorage(Storage):
 
 def init_app(app: Flask) -> None:
     """Limit the attempts at every page where something secret is tried. A demo has no secrets."""
-    app.config.setdefault("RATELIMIT_ENABLED", not app.config["DEMO"])
+    if app.config["DEMO"]:
+        return
     limiter = Limiter(account_and_address, app=app, storage_uri="exchange-database://")
     for endpoint in ATTEMPTS:
-        view = app.view_functions[endpoint]
+        view: Any = app.view_functions[endpoint]
         for limit, key in (
             (PER_ADDRESS, address),
             (PER_ACCOUNT, account),

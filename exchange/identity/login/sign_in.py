@@ -47,8 +47,8 @@ FRESH_FOR = timedelta(minutes=10)
 PROVING = frozenset(
     {"security.login", "security.two_factor_token_validation", "security.mf_recovery", "security.verify"}
 )
-_ARGON2 = {"argon2__type": "ID", "argon2__memory_cost": 19_456, "argon2__time_cost": 2, "argon2__parallelism": 1}
-_ARGON2_IN_TESTS = {**_ARGON2, "argon2__memory_cost": 64, "argon2__time_cost": 1}
+ARGON2 = {"argon2__type": "ID", "argon2__memory_cost": 19_456, "argon2__time_cost": 2, "argon2__parallelism": 1}
+ARGON2_IN_TESTS = {**ARGON2, "argon2__memory_cost": 64, "argon2__time_cost": 1}
 
 
 def init_app(app: Flask) -> None:
@@ -106,7 +106,7 @@ def _settings(app: Flask) -> dict[str, Any]:
         "PASSWORD_HASH": "argon2",
         "PASSWORD_SCHEMES": ["argon2"],
         "PASSWORD_SINGLE_HASH": ["argon2"],
-        "PASSWORD_HASH_PASSLIB_OPTIONS": _ARGON2_IN_TESTS if app.config["TESTING"] else _ARGON2,
+        "PASSWORD_HASH_PASSLIB_OPTIONS": ARGON2_IN_TESTS if app.config["TESTING"] else ARGON2,
         # A reset link carries a digest of the stored hash; a slow one would tell which addresses are known.
         "HASHING_SCHEMES": ["hex_sha256"],
         "EMAIL_VALIDATOR_ARGS": {"test_environment": True},
@@ -149,11 +149,12 @@ class LoginStore(SQLAlchemyUserDatastore):
 class CodesGoodOnce(Totp):
     """Codes of an authenticator: one that was taken is not taken again, nor an older one (replay)."""
 
-    def get_last_counter(self, user: Login) -> int | None:
+    def get_last_counter(self, user: Any) -> int | None:
         """The time step of the last code taken."""
+        assert isinstance(user, Login)
         return user.tf_last_counter
 
-    def set_last_counter(self, user: Login, tmatch: TotpMatch) -> None:
+    def set_last_counter(self, user: Any, tmatch: TotpMatch) -> None:
         """Remember the step; of two requests at once the second is refused."""
         unused = or_(Login.tf_last_counter.is_(None), Login.tf_last_counter < tmatch.counter)
         taken = db.session.execute(
@@ -166,7 +167,12 @@ class CodesGoodOnce(Totp):
 class Passwords(PasswordUtil):
     """Which passwords are taken: see ``login.weakness``."""
 
-    def validate(self, password: str, _is_register: bool, **kwargs: Any) -> tuple[list[Any] | None, str]:
+    def validate(
+        self,
+        password: str,
+        is_register: bool,  # noqa: ARG002 - the library's signature
+        **kwargs: Any,
+    ) -> tuple[list[Any] | None, str]:
         """What is wrong with a new password of ``user``, and how it is written for hashing."""
         why = login.weakness(password, kwargs.get("user"))
         return ([why] if why else None), self.normalize(password)
@@ -179,16 +185,17 @@ class Letters(MailUtil):
         self,
         template: str,
         subject: str,
-        recipient: str,
-        _sender: Any,
+        recipient: str | tuple[str, str],
+        sender: str | tuple[str, str],  # noqa: ARG002 - the library's signature
         body: str | None,
-        _html: str | None,
+        html: str | None,  # noqa: ARG002 - the library's signature
         **kwargs: Any,
     ) -> None:
         """Write the letter down. A reset takes as long for a known address as for an unknown one."""
         if template.endswith("reset_instructions"):
             hash_password("as slow as for a stranger")
-        outgoing_mail.write(str(recipient), subject=str(subject), body=body or "", at=clock.now())
+        address = recipient if isinstance(recipient, str) else recipient[1]
+        outgoing_mail.write(address, subject=str(subject), body=body or "", at=clock.now())
 
 
 # --- around its views -----------------------------------------------------------------------------

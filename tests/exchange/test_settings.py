@@ -1,0 +1,83 @@
+"""Does the program start with sound settings only?"""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from exchange import settings
+from exchange.settings import BadSetting, read
+
+SOUND = {
+    "SECRET_KEY": "k" * 32,
+    "TOTP_SECRETS": json.dumps({"1": "t" * 32}),
+    "RECOVERY_KEYS": Fernet.generate_key().decode(),
+}
+
+
+class TestRead:
+    def test_takes_sound_settings(self) -> None:
+        config = read(SOUND)
+
+        assert config["SECURITY_TOTP_SECRETS"] == {1: "t" * 32}
+        assert (config["DEMO"], config["PREFERRED_URL_SCHEME"]) == (False, "https")
+        assert config["SQLALCHEMY_DATABASE_URI"] == f"sqlite:///{settings.ROOT / 'var' / 'exchange.db'}"
+
+    @pytest.mark.parametrize("name", SOUND)
+    def test_refuses_to_start_without_a_secret(self, name: str) -> None:
+        with pytest.raises(BadSetting, match=name):
+            read({key: value for key, value in SOUND.items() if key != name})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("SECRET_KEY", "short"),
+            ("TOTP_SECRETS", "no json"),
+            ("TOTP_SECRETS", "[1]"),
+            ("TOTP_SECRETS", "{}"),
+            ("TOTP_SECRETS", '{"one": "tttttttttttttttttttttttt"}'),
+            ("TOTP_SECRETS", '{"1": "short"}'),
+            ("RECOVERY_KEYS", "no key"),
+            ("DATABASE_URL", "no address"),
+            ("DATABASE_URL", "mysql://localhost/x"),
+            ("DEMO", "yes"),
+            ("URL_SCHEME", "gopher"),
+        ],
+    )
+    def test_refuses_what_makes_no_sense_and_names_it(self, name: str, value: str) -> None:
+        with pytest.raises(BadSetting, match=name):
+            read({**SOUND, name: value})
+
+    def test_of_a_demo_makes_secrets_of_its_own_and_keeps_them(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(settings, "VAR", tmp_path)
+
+        first, second = read({"DEMO": "1"}), read({"DEMO": "1"})
+
+        assert first["SECRET_KEY"] == second["SECRET_KEY"]
+        assert first["PREFERRED_URL_SCHEME"] == "http"
+        assert stat.S_IMODE((tmp_path / "demo-secrets.json").stat().st_mode) == 0o600
+
+    def test_lets_the_caller_win_over_the_environment(self) -> None:
+        assert read({**SOUND, "DEMO": "0"}, {"DEMO": True})["DEMO"] is True
+
+
+class TestEngineOptions:
+    def test_limit_the_time_of_every_statement_on_postgresql(self) -> None:
+        config = read({**SOUND, "DATABASE_URL": "postgres://user@localhost/x".replace("postgres:", "postgresql:")})
+
+        options = config["SQLALCHEMY_ENGINE_OPTIONS"]
+        assert config["SQLALCHEMY_DATABASE_URI"].startswith("postgresql+psycopg://")
+        assert options["connect_args"]["options"] == "-c statement_timeout=30000 -c lock_timeout=10000"
+
+    def test_leave_what_the_address_says(self) -> None:
+        url = "postgresql://user@localhost/x?options=-csearch_path%3Dohio%20-cstatement_timeout%3D5000"
+
+        options = read({**SOUND, "DATABASE_URL": url})["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]["options"]
+
+        assert options == "-csearch_path=ohio -cstatement_timeout=5000 -c lock_timeout=10000"
