@@ -129,13 +129,5 @@ class TestDatabase:
             self._engine.server.create(self._template)
         app = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": self._engine.url(self._template)})
         with app.app_context():
-            make_tables()
+            upgrade(directory=str(ROOT / "migrations"))
             db.engine.dispose()
-
-
-def make_tables() -> None:
-    """Run the migrations into the current application's database."""
-    if any((ROOT / "migrations" / "versions").glob("*.py")):
-        upgrade(directory=str(ROOT / "migrations"))
-    else:
-        db.create_all()
