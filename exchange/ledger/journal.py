@@ -199,9 +199,7 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
     staging.add(entries, transfers)
     post_staged(by=by, at=at, subject=postings[0].key)
     return dict(
-        db.session.execute(select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key))))
-        .tuples()
-        .all()
+        db.session.execute(select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key)))).all()
     )
 
 

@@ -1,0 +1,348 @@
+"""How does a report become a remittance, and what is still due?
+
+A remittance is one payment of an employer that covers many contributions: reported in one go, paid
+in one go, to whichever providers the workers are with. It is taken whole or not at all. Once it is
+paid ``posting`` puts it into the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask_babel import force_locale
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import BigInteger, ColumnElement, case, false, func, insert, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from enrollment import lateness, posting, reporting
+from enrollment.models import BenefitAccount, Contribution, Employer, Employment, Remittance, RemittanceState, Worker
+from enrollment.report_lines import ReportLine, digest_of
+from enrollment.reporting import ComputedLine, Report
+from exchange import audit
+from exchange.database import db, insert_or_ignore, is_sqlite
+from exchange.errors import NotAllowed, Refusal
+from exchange.identity.access import scope_of
+from exchange.identity.actors import Actor, Audience
+from exchange.intake import Problems
+from exchange.payments import payments
+from exchange.payments.payments import PaymentState
+from exchange.policy import versions
+
+PURPOSE = "remittance"
+MAY_BECOME: Mapping[RemittanceState, frozenset[RemittanceState]] = {
+    RemittanceState.REPORTED: frozenset({RemittanceState.PAID, RemittanceState.CANCELLED}),
+    RemittanceState.PAID: frozenset(),
+    RemittanceState.CANCELLED: frozenset(),
+}
+_AT_ONCE = 5_000
+
+
+class ReportRefused(Refusal):
+    """Something is wrong with a report; ``problems`` tells all of it, and nothing was taken."""
+
+    code = "report_refused"
+
+    def __init__(self, problems: Problems) -> None:
+        kept = [
+            {"line": problem.line, "column": problem.column, "reason": str(problem.reason)} for problem in problems.kept
+        ]
+        sentence = _l("Nothing was taken: %(count)s problem(s) in the report.", count=problems.count)
+        super().__init__(sentence, problems=kept, count=problems.count)
+        self.problems = problems
+
+
+class AlreadyReported(Refusal):
+    """The same was reported before."""
+
+    code = "already_reported"
+    status = 409
+
+
+class RequestKeyReused(Refusal):
+    """The name of the request stands for another report."""
+
+    code = "request_key_reused"
+    status = 409
+
+
+class NotOpen(Refusal):
+    """The remittance is paid or cancelled, or a payment for it is under way."""
+
+    code = "remittance_not_open"
+    status = 409
+
+
+# --- reporting ------------------------------------------------------------------------------------
+
+
+def submit(
+    lines: Sequence[ReportLine],
+    *,
+    employer: Employer,
+    source: str,
+    request_key: str | None = None,
+    by: Actor,
+    at: datetime,
+) -> Remittance:
+    """Take a report. ``source`` says which way it came (``form``, ``csv``, ``api``).
+
+    Refuses ``ReportRefused``, ``AlreadyReported``, ``NothingReported`` and a report for another
+    employer. With a ``request_key`` the same report again is the remittance that is there already;
+    another report under it is ``RequestKeyReused``.
+    """
+    if by.audience is not Audience.SYSTEM and by.organization_id != employer.organization_id:
+        raise NotAllowed(_l("You can report for your own organization only."))
+    earlier = _under(request_key, employer, digest_of(lines))
+    if earlier is not None:
+        return earlier
+    with force_locale("en"):  # what is kept is for many readers
+        report = reporting.preview(lines, employer=employer, at=at)
+    if report.problems.count:
+        raise ReportRefused(report.problems)
+    if report.earlier_id is not None:
+        raise _already(report.earlier_id)
+    remittance = _entered(report, employer=employer, source=source, request_key=request_key, by=by, at=at)
+    _enter_lines(remittance.id, employer.organization_id, report.lines)
+    _enter_employments(employer.organization_id, report.lines)
+    facts = f"lines={len(report.lines)} workers={report.workers} cents={report.total_cents}"
+    audit.record("remittance.reported", f"remittance:{remittance.id}", by=by, at=at, facts=facts)
+    _charge_lateness(remittance, at=at)
+    if remittance.total_cents == 0:
+        posting.post(remittance, by=by, at=at)
+    return remittance
+
+
+def _under(request_key: str | None, employer: Employer, digest: bytes) -> Remittance | None:
+    if request_key is None:
+        return None
+    named = select(Remittance).where(
+        Remittance.employer_id == employer.organization_id, Remittance.request_key == request_key
+    )
+    found = db.session.execute(named).scalar_one_or_none()
+    if found is not None and found.content_digest != digest:
+        raise RequestKeyReused(
+            _l("This request was sent before with another content. Name each request anew."), remittance_id=found.id
+        )
+    return found
+
+
+def _already(remittance_id: int) -> AlreadyReported:
+    reported_at = db.session.execute(select(Remittance.reported_at).where(Remittance.id == remittance_id)).scalar_one()
+    return AlreadyReported(
+        _l(
+            "The same was reported on %(day)s: it is remittance %(id)s. Nothing was taken a second time.",
+            day=reported_at.date().isoformat(),
+            id=remittance_id,
+        ),
+        remittance_id=remittance_id,
+    )
+
+
+def _entered(
+    report: Report, *, employer: Employer, source: str, request_key: str | None, by: Actor, at: datetime
+) -> Remittance:
+    row = {
+        "employer_id": employer.organization_id,
+        "state": RemittanceState.REPORTED,
+        "source": source,
+        "content_digest": report.digest,
+        "request_key": request_key,
+        "reported_at": at,
+        "reported_by_id": by.login_id,
+        "total_cents": report.total_cents,
+        "late_cents": 0,
+    }
+    # Two requests with the same report at once: the database lets one in.
+    entered = insert_or_ignore(Remittance).rows().values(row).returning(Remittance.id)
+    id_ = db.session.execute(entered).scalar_one_or_none()
+    if id_ is None:
+        same = select(Remittance.id).where(
+            Remittance.employer_id == employer.organization_id,
+            (Remittance.content_digest == report.digest) | (Remittance.request_key == request_key),
+            Remittance.state != RemittanceState.CANCELLED,
+        )
+        raise _already(db.session.execute(same.limit(1)).scalar_one())
+    return db.session.execute(select(Remittance).where(Remittance.id == id_)).scalar_one()
+
+
+def _enter_lines(remittance_id: int, employer_id: int, lines: Sequence[ComputedLine]) -> None:
+    for start in range(0, len(lines), _AT_ONCE):
+        rows = [_row(remittance_id, employer_id, computed) for computed in lines[start : start + _AT_ONCE]]
+        db.session.execute(insert(Contribution), rows)
+
+
+def _row(remittance_id: int, employer_id: int, computed: ComputedLine) -> dict[str, Any]:
+    line = computed.line
+    return {
+        "remittance_id": remittance_id,
+        "line": line.line,
+        "employer_id": employer_id,
+        "benefit_account_id": computed.account_id,
+        "work_from": line.first_day,
+        "work_to": line.last_day,
+        "place": line.place,
+        "sector": computed.sector,
+        "worker_class": line.worker_class.value,
+        "minutes": line.minutes or 0,
+        "earnings_cents": line.earnings_cents or 0,
+        "fee_cents": line.fee_cents or 0,
+        "tolls_cents": line.tolls_cents or 0,
+        "jobs": line.jobs or 0,
+        "policy_version_id": computed.policy_version_id,
+        "rule": computed.rule,
+        "owed_cents": computed.owed_cents,
+        "extra_cents": line.extra_cents,
+        "explanation": computed.explanation,
+    }
+
+
+def _enter_employments(employer_id: int, lines: Sequence[ComputedLine]) -> None:
+    days: dict[int, tuple[Any, Any]] = {}
+    for computed in lines:
+        first, last = days.get(computed.account_id, (computed.line.first_day, computed.line.last_day))
+        days[computed.account_id] = min(first, computed.line.first_day), max(last, computed.line.last_day)
+    rows = [
+        {"employer_id": employer_id, "benefit_account_id": id_, "first_worked_on": first, "last_worked_on": last}
+        for id_, (first, last) in sorted(days.items())
+    ]
+    statement: Any = (sqlite.insert if is_sqlite() else postgresql.insert)(Employment)
+    new, e = statement.excluded, Employment
+    widened = {
+        "first_worked_on": case(
+            (new.first_worked_on < e.first_worked_on, new.first_worked_on), else_=e.first_worked_on
+        ),
+        "last_worked_on": case((new.last_worked_on > e.last_worked_on, new.last_worked_on), else_=e.last_worked_on),
+    }
+    db.session.execute(
+        statement.on_conflict_do_update(index_elements=["employer_id", "benefit_account_id"], set_=widened), rows
+    )
+
+
+# --- paying ---------------------------------------------------------------------------------------
+
+
+def start_payment(remittance: Remittance, *, by: Actor, at: datetime) -> int:
+    """Start paying the remittance as it stands today, lateness included; the id for ``payments.checkout``.
+
+    A payment that was started earlier goes on at its own amount. Refuses ``NotOpen``.
+    """
+    _hold(remittance)
+    _must_become(remittance, RemittanceState.PAID)
+    standing = payments.latest(PURPOSE, remittance.id)
+    if standing is None or standing.state is not PaymentState.STARTED:
+        _charge_lateness(remittance, at=at)
+    return payments.start(
+        PURPOSE,
+        subject_id=remittance.id,
+        payer_id=remittance.employer_id,
+        amount_cents=remittance.total_cents,
+        reference=f"R{remittance.id}",
+        by=by,
+        at=at,
+    )
+
+
+def book(remittance_id: int, /, *, payment_id: int, amount_cents: int, by: Actor, at: datetime) -> None:
+    """What is done with a paid payment: the ``Booking`` of the purpose ``remittance``."""
+    remittance = db.session.execute(select(Remittance).where(Remittance.id == remittance_id)).scalar_one()
+    _hold(remittance)
+    _must_become(remittance, RemittanceState.PAID)
+    assert amount_cents == remittance.total_cents, f"payment {payment_id} is not of the amount that was asked for"
+    posting.post(remittance, by=by, at=at)
+
+
+def cancel(remittance: Remittance, *, by: Actor, at: datetime) -> None:
+    """Take a report back before it is paid. Refuses ``NotOpen``, also while a payment is under way."""
+    _hold(remittance)
+    _must_become(remittance, RemittanceState.CANCELLED)
+    standing = payments.latest(PURPOSE, remittance.id)
+    if standing is not None and standing.state is PaymentState.STARTED:
+        raise NotOpen(_l("A payment for this is under way. Finish or refuse it at the bank first."))
+    remittance.state = RemittanceState.CANCELLED
+    audit.record("remittance.cancelled", f"remittance:{remittance.id}", by=by, at=at)
+
+
+def _must_become(remittance: Remittance, state: RemittanceState) -> None:
+    if state not in MAY_BECOME[remittance.state]:
+        words = {
+            RemittanceState.PAID: _l("This is paid already."),
+            RemittanceState.CANCELLED: _l("This was cancelled."),
+        }
+        raise NotOpen(words[remittance.state])
+
+
+def _hold(remittance: Remittance) -> None:
+    """Whoever pays and whoever cancels at the same moment take turns."""
+    db.session.refresh(remittance, with_for_update=True)
+
+
+def _charge_lateness(remittance: Remittance, *, at: datetime) -> None:
+    law = versions.timeline()
+    late_cents = lateness.charge(remittance.id, law=law, paid_on=reporting.today_by(law, at))
+    if late_cents != remittance.late_cents:
+        set_ = update(Remittance).where(Remittance.id == remittance.id)
+        total_cents = remittance.total_cents - remittance.late_cents + late_cents
+        db.session.execute(set_.values(late_cents=late_cents, total_cents=total_cents))
+        db.session.refresh(remittance)
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What an employer has reported and not paid: how many remittances, and how much."""
+
+    remittances: int
+    cents: int
+
+
+def due(employer_id: int) -> Due:
+    """What is still to be paid, lateness as it was last charged."""
+    open_ = select(func.count(), func.coalesce(func.sum(Remittance.total_cents), 0).cast(BigInteger)).where(
+        Remittance.employer_id == employer_id, Remittance.state == RemittanceState.REPORTED
+    )
+    count, cents = db.session.execute(open_).one()
+    return Due(count, int(cents))
+
+
+def lines_of(remittance_id: int) -> Iterator[Contribution]:
+    """The contributions of a remittance, in the order of its lines."""
+    rows = select(Contribution).where(Contribution.remittance_id == remittance_id).order_by(Contribution.line)
+    return iter(db.session.scalars(rows.execution_options(yield_per=_AT_ONCE)))
+
+
+@scope_of(Remittance)
+def _remittances_of(actor: Actor) -> ColumnElement[bool]:
+    """An employer sees its own; operator and regulator all."""
+    match actor.audience:
+        case Audience.EMPLOYER:
+            return Remittance.employer_id == actor.organization_id
+        case Audience.OPERATOR | Audience.REGULATOR | Audience.SYSTEM:
+            return true()
+        case _:
+            return false()
+
+
+@scope_of(Contribution)
+def _contributions_of(actor: Actor) -> ColumnElement[bool]:
+    """An employer sees what it reported, a worker what was reported for him, a provider what came to it."""
+    match actor.audience:
+        case Audience.EMPLOYER:
+            return Contribution.employer_id == actor.organization_id
+        case Audience.WORKER:
+            own = (
+                select(BenefitAccount.id)
+                .join(Worker, Worker.id == BenefitAccount.worker_id)
+                .where(Worker.login_id == actor.login_id)
+            )
+            return Contribution.benefit_account_id.in_(own)
+        case Audience.PROVIDER:
+            return Contribution.provider_id == actor.organization_id
+        case Audience.OPERATOR | Audience.REGULATOR | Audience.SYSTEM:
+            return true()
+        case _:
+            return false()
