@@ -1,14 +1,17 @@
-"""What do the books need every day, by themselves?"""
+"""What does the market as a whole need done by itself?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 
+from flask import current_app
 from flask_babel import lazy_gettext as _l
 
+from exchange import outgoing_mail
 from exchange.identity.actors import Actor
 from exchange.ledger import balances, invariants
-from exchange.scheduler.jobs import Outcome, daily_job
+from exchange.scheduler.jobs import Due, Outcome, daily_job, job
 from exchange.scheduler.runner import ask_the_rules
 
 
@@ -16,6 +19,7 @@ from exchange.scheduler.runner import ask_the_rules
     "fold-shared-balances",
     _l("Adds up the changes of lines that many share, so that reading them stays quick."),
     after=time(2),
+    catches_up=False,
     order=80,
     posts=True,
 )
@@ -35,3 +39,16 @@ def check_invariants(_on: date, *, by: Actor, at: datetime) -> Outcome:  # noqa:
     broken = ask_the_rules()
     rules = len(invariants.rules())
     return Outcome(f"{rules} rules asked, {len(broken)} findings", broken)
+
+
+def _letters_due(_now: datetime) -> Sequence[Due]:
+    oldest = outgoing_mail.oldest_waiting() if current_app.config["MAIL_SERVER"] else None
+    return [] if oldest is None else [Due(str(oldest.id), oldest.written_at)]
+
+
+@job("send-letters", _l("Sends the letters that wait, when a mail server is set."), due=_letters_due, order=95)
+def send_letters(_oldest: str, *, by: Actor, at: datetime) -> str:  # noqa: ARG001 - the letters say who acted
+    """Send the oldest ones; what is left is due again at once."""
+    server = outgoing_mail.server_at(current_app.config["MAIL_SERVER"])
+    sent = outgoing_mail.send_waiting(server, sender=current_app.config["MAIL_SENDER"], at=at)
+    return f"{sent:,} letters sent"

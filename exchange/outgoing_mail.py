@@ -40,6 +40,12 @@ def write(recipient: str, *, subject: str, body: str, at: datetime) -> None:
     db.session.add(OutgoingMail(written_at=at, recipient=recipient, subject=subject, body=body))
 
 
+def oldest_waiting() -> OutgoingMail | None:
+    """The letter that waits longest."""
+    oldest = select(OutgoingMail).where(OutgoingMail.sent_at.is_(None)).order_by(OutgoingMail.id).limit(1)
+    return db.session.execute(oldest).scalar_one_or_none()
+
+
 def send_waiting(server: AbstractContextManager[smtplib.SMTP], *, sender: str, at: datetime) -> int:
     """Send what waits, oldest first, at most 100; gives how many. The caller's unit of work keeps that they were.
 

@@ -1,6 +1,6 @@
 """With which settings does the program run?  Read from the environment once, and checked before anything starts.
 
-Each setting stands below with its meaning; docs/operations.md is held against this list. What is missing or
+Each setting stands below with its meaning; docs/settings.md is held against this list. What is missing or
 senseless stops the program with a sentence that says what to set. Secrets have no default: only a demo makes its
 own, once, and keeps them in ``var/``, and a test makes new ones each time.
 """

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from exchange import outgoing_mail
 from exchange.database import db, unit_of_work
 from exchange.outgoing_mail import OutgoingMail
+from exchange.scheduler import jobs
 from tests.support.signing_in import AT
 
 
@@ -83,3 +84,16 @@ class TestServerAt:
 
         assert isinstance(server, Server)
         assert (server.address, server.encrypted) == (reached, encrypted)
+
+
+class TestSendLettersJob:
+    def test_is_due_only_where_there_is_a_server_and_a_letter(self, app: Flask) -> None:
+        send_letters = jobs.called("send-letters")
+        app.config["MAIL_SERVER"] = "localhost:1"
+        assert send_letters.due(AT) == []
+        write("ada@example.org")
+        assert [due.at for due in send_letters.due(AT)] == [AT]
+
+        app.config["MAIL_SERVER"] = None
+
+        assert send_letters.due(AT) == []

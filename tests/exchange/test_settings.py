@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -81,3 +82,10 @@ class TestEngineOptions:
         options = read({**SOUND, "DATABASE_URL": url})["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]["options"]
 
         assert options == "-csearch_path=ohio -cstatement_timeout=5000 -c lock_timeout=10000"
+
+
+class TestDocs:
+    def test_name_every_setting_and_no_other(self) -> None:
+        page = (settings.ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+        assert re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE) == [setting.name for setting in settings.SETTINGS]
