@@ -145,10 +145,9 @@ def agree(decision: ProviderDecision, *, policy: Policy, by: Actor, at: datetime
     refusal = refusal_to_answer(decision, by=by)
     if refusal is not None:
         raise refusal
-    given = db.session.execute(
-        insert_or_ignore(DecisionVoice).rows(), {"decision_id": decision.id, "login_id": by.login_id, "given_at": at}
-    )
-    if not given.rowcount:  # type: ignore[attr-defined]
+    voice = {"decision_id": decision.id, "login_id": by.login_id, "given_at": at}
+    given = db.session.execute(insert_or_ignore(DecisionVoice).rows().values(voice).returning(DecisionVoice.login_id))
+    if given.first() is None:
         raise SamePerson(_l("You have agreed to this decision already: somebody else has to agree as well."))
     voices = _count_voice(decision)
     _record("provider.decision_agreed", decision, by=by, at=at)

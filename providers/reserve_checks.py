@@ -128,7 +128,7 @@ def _write(standings: Sequence[Standing], occasion: Occasion, *, cause: CheckCau
         for standing in standings
     ]
     written = db.session.execute(insert(ReserveCheck).returning(ReserveCheck.provider_id, ReserveCheck.id), rows)
-    return dict(written.tuples().all())
+    return dict(written.all())
 
 
 def _checked_after(on: date) -> frozenset[int]:

@@ -139,7 +139,7 @@ def liabilities(provider_ids: Collection[int] | None) -> dict[int, int]:
         )
         .group_by(LedgerAccount.organization_id)
     )
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 def _all_standing(facts: Mapping[int, Position], *, policy: Policy, on: date) -> dict[int, Standing]:
@@ -211,4 +211,4 @@ def _last_check_ids(provider_ids: Collection[int] | None) -> Subquery:
 def _previous_tiers(provider_ids: Collection[int] | None) -> dict[int, str]:
     last = _last_check_ids(provider_ids)
     rows = select(ReserveCheck.provider_id, ReserveCheck.ratio_tier).join(last, last.c.id == ReserveCheck.id)
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())

@@ -115,7 +115,7 @@ def versions_in_force(package_ids: Collection[int], plan_year: str) -> dict[int,
         .subquery()
     )
     rows = select(ranked.c.package_id, ranked.c.id).where(ranked.c.place == 1)
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 def version_in_force(package_id: int, plan_year: str) -> int | None:
