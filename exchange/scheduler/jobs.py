@@ -8,7 +8,7 @@ unfinished things. Each due thing has a key (a date, a window's id); a key is do
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
@@ -123,17 +123,20 @@ def daily_job(
     *,
     after: time = time(0),
     since: Callable[[], date | None] | None = None,
+    catches_up: bool = True,
     order: int = 50,
     posts: bool = False,
 ) -> Callable[[D], D]:
     """Run the function once for each local date, from ``after`` (local time) on.
 
-    Missed dates are caught up one by one, oldest first. ``since`` names the first date there ever
-    is (None: nothing yet); without it the first run decides.
+    Missed dates are caught up one by one, oldest first, unless ``catches_up`` is off (upkeep that
+    would do the same thing again). ``since`` names the first date there ever is (None: nothing
+    yet); without it the first run decides.
     """
 
     def register(work: D) -> D:
-        _register(daily(name, description, work, after=after, since=since, order=order, posts=posts))
+        one = daily(name, description, work, after=after, since=since, catches_up=catches_up)
+        _register(replace(one, order=order, posts=posts))
         return work
 
     return register
@@ -182,8 +185,7 @@ def daily(
     *,
     after: time = time(0),
     since: Callable[[], date | None] | None = None,
-    order: int = 50,
-    posts: bool = False,
+    catches_up: bool = True,
 ) -> Job:
     """A daily job, not registered."""
 
@@ -191,12 +193,13 @@ def daily(
         return work(date.fromisoformat(key), by=by, at=at)
 
     def due(now: datetime) -> list[Due]:
-        return [due_on(on, after) for on in _missing_dates(name, _last_begun(now, after), since)]
+        today = _last_begun(now, after)
+        return [due_on(on, after) for on in _missing_dates(name, today, since if catches_up else lambda: today)]
 
     def upcoming(now: datetime) -> datetime:
         return due_on(_last_begun(now, after) + A_DAY, after).at
 
-    return Job(name, description, due, work=of_key, order=order, posts=posts, is_daily=True, upcoming=upcoming)
+    return Job(name, description, due, work=of_key, is_daily=True, upcoming=upcoming)
 
 
 def registered() -> list[Job]:

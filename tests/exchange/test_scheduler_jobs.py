@@ -87,6 +87,13 @@ class TestDailyJob:
             "2026-03-05",
         ]
 
+    def test_that_does_not_catch_up_does_today_only(self, pacific: Flask) -> None:
+        job = daily("upkeep", "", day_of, catches_up=False)
+        runner.perform(job, due_on(date(2026, 3, 1)), hand=HAND)
+
+        assert [one.key for one in job.due(datetime(2026, 3, 5, 12, tzinfo=UTC))] == ["2026-03-05"]
+        assert job.due(datetime(2026, 3, 1, 12, tzinfo=UTC)) == []
+
 
 class TestDue:
     @pytest.mark.parametrize(("seconds", "late"), [(0, False), (120, False), (599, False), (600, True)])

@@ -23,7 +23,7 @@ from tests.support.scheduling import BATCHES, each_day, in_batches, killed_at_st
 
 SCRIPT = Path(__file__).parents[1] / "support" / "scheduler_process.py"
 PATIENCE_SECONDS = 30
-KEYS = 30
+KEYS = 20
 LEASE_SECONDS = 2  # as in the script
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
