@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from flask_migrate import Migrate
 
 import enrollment.commands
+import enrollment.demo
 import enrollment.jobs
 import enrollment.pages
 import exchange.commands
@@ -57,7 +58,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     for blueprint in (blueprint for pages in PAGES for blueprint in pages):
         app.register_blueprint(blueprint)
     if app.config["DEMO"]:
-        demo.init_app(app)
+        demo.init_app(app, enrollment.demo.MOMENTS)
     _add_commands(app)
     return app
 

@@ -42,9 +42,10 @@ class Notice(Base):
 
 @scope_of(Notice)
 def _readers(actor: Actor) -> ColumnElement[bool]:
-    return (Notice.login_id == actor.login_id) | (
-        Notice.organization_id.is_not(None) & (Notice.organization_id == actor.organization_id)
-    )
+    # Comparing with None would mean IS NULL, and reach what is the other kind of reader's.
+    own = Notice.login_id.is_not(None) & (Notice.login_id == actor.login_id)
+    ours = Notice.organization_id.is_not(None) & (Notice.organization_id == actor.organization_id)
+    return own | ours
 
 
 def notify(

@@ -5,7 +5,7 @@ These pages exist in demo mode only: outside it they are never registered, and r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,10 +54,10 @@ class Bar:
     moments: list[MomentShown]
 
 
-def init_app(app: Flask) -> None:
-    """Register the pages and the bar; ``app.extensions["demo_moments"]`` holds the moments offered."""
+def init_app(app: Flask, moments: Sequence[Moment]) -> None:
+    """Register the pages and the bar; ``moments`` are those that the clock can be moved to, when they lie ahead."""
     assert app.config["DEMO"], "demo pages exist in demo mode only"
-    app.extensions.setdefault(EXTENSION, [])
+    app.extensions[EXTENSION] = list(moments)
     app.register_blueprint(bp)
     app.jinja_env.globals["demo_bar"] = bar
 

@@ -34,7 +34,7 @@ class TestOutsideDemo:
 
     def test_they_cannot_be_registered(self, app: Flask) -> None:
         with pytest.raises(AssertionError):
-            demo_pages.init_app(app)
+            demo_pages.init_app(app, [])
 
 
 class TestSignInAs:
