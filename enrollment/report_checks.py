@@ -24,7 +24,7 @@ from exchange.policy.versions import Timeline
 
 Found = tuple[str, str | LazyString]  # column, sentence
 # A state or territory by its ISO code, and perhaps a part of it.
-_PLACE: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}(/[^/]+)*")
+_PLACE: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}(?:/[A-Za-z][A-Za-z0-9 .'-]{0,59}){0,4}", re.ASCII)
 
 
 def problems_of(line: ReportLine, law: Timeline, today: date) -> Iterator[Found]:

@@ -12,8 +12,10 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from datetime import date
+from functools import partial
+from operator import attrgetter
 from typing import Any, BinaryIO, Final, TypeVar
 
 from flask_babel import lazy_gettext as _l
@@ -31,21 +33,23 @@ MAX_JOBS: Final = 10**6
 KEPT_PROBLEMS: Final = 1_000
 T = TypeVar("T")
 
+# Each cell is read by a parser that takes no formula, and says so together with what else is wrong.
+_read = partial(Column, identifier=False)
 COLUMNS: Final = (
-    Column("account_number", heads=("number", "benefit account")),
-    Column("first_day", heads=("from", "period start")),
-    Column("last_day", heads=("to", "period end"), required=False),
-    Column("place"),
-    Column("sector", required=False),
-    Column("worker_class", heads=("class",), required=False),
-    Column("minutes", required=False),
-    Column("hours", required=False),
-    Column("earnings", required=False),
-    Column("fee", required=False),
-    Column("tolls", required=False),
-    Column("jobs", required=False),
-    Column("extra", required=False),
-    Column("family_name", heads=("last name",), required=False, identifier=False),
+    _read("account_number", heads=("number", "benefit account")),
+    _read("first_day", heads=("from", "period start")),
+    _read("last_day", heads=("to", "period end"), required=False),
+    _read("place"),
+    _read("sector", required=False),
+    _read("worker_class", heads=("class",), required=False),
+    _read("minutes", required=False),
+    _read("hours", required=False),
+    _read("earnings", required=False),
+    _read("fee", required=False),
+    _read("tolls", required=False),
+    _read("jobs", required=False),
+    _read("extra", required=False),
+    _read("family_name", heads=("last name",), required=False),
 )
 
 _DATE: Final = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})", re.ASCII)
@@ -218,16 +222,18 @@ def parse_worker_class(text: str) -> WorkerClass:
 
 # --- keeping and comparing ------------------------------------------------------------------------
 
+_values: Callable[[ReportLine], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(ReportLine)))
+
 
 def digest_of(lines: Iterable[ReportLine]) -> bytes:
     """SHA-256 of what is reported, the same however the lines are ordered and whichever way they came."""
-    parts = sorted(json.dumps(astuple(line)[1:-1], default=str, ensure_ascii=True) for line in lines)
+    parts = sorted(json.dumps(_values(line)[1:-1], default=str, ensure_ascii=True) for line in lines)
     return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
 def packed(lines: Sequence[ReportLine]) -> bytes:
     """The lines as bytes, to be kept between a preview and its confirmation."""
-    return zlib.compress(json.dumps([astuple(line) for line in lines], default=str).encode())
+    return zlib.compress(json.dumps([_values(line) for line in lines], default=str).encode())
 
 
 def unpacked(packed_lines: bytes) -> list[ReportLine]:
