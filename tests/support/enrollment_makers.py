@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
 
+from sqlalchemy import select
+
 from enrollment import accounts, elections, memberships, switching, windows, workers
 from enrollment.models import BenefitAccount, Election, EnrollmentWindow, Membership, MembershipCause, Switch
 from exchange import calendar
@@ -95,10 +97,11 @@ class Town:
         """The organization that offers a package."""
         return db.session.get_one(Package, package_id).provider_id
 
-    def version_of(self, package_id: int) -> PackageVersion:
-        """A package's version for 2027."""
-        found = db.session.query(PackageVersion).filter_by(package_id=package_id, plan_year="2027")
-        return found.one()
+    def version_of(self, package_id: int, *, plan_year: str = "2027") -> PackageVersion:
+        """A package's version for a plan year."""
+        v = PackageVersion
+        found = select(v).where(v.package_id == package_id, v.plan_year == plan_year)
+        return db.session.execute(found).scalar_one()
 
     def member(self, name: str, *, package_id: int | None, holding: Held | None = None) -> int:
         """A worker who is with a package (or the exchange) and holds something there; his account's id."""
@@ -176,7 +179,7 @@ class Town:
 
     def switch_of(self, account_id: int) -> Switch:
         """The account's one switch."""
-        return db.session.query(Switch).filter_by(benefit_account_id=account_id).one()
+        return db.session.execute(select(Switch).where(Switch.benefit_account_id == account_id)).scalar_one()
 
 
 def _list_version(package: Package, plan_year: str, components: Collection[str]) -> None:
