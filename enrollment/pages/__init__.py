@@ -4,4 +4,24 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-BLUEPRINTS: list[Blueprint] = []
+from enrollment.pages import (
+    provider,
+    worker_choice,
+    worker_claim,
+    worker_home,
+    worker_leave,
+    worker_register,
+    worker_statement,
+    worker_switches,
+)
+
+WORKER: list[Blueprint] = [
+    worker_register.bp,
+    worker_home.bp,
+    worker_choice.bp,
+    worker_claim.bp,
+    worker_leave.bp,
+    worker_switches.bp,
+    worker_statement.bp,
+]
+BLUEPRINTS: list[Blueprint] = [*WORKER, *provider.BLUEPRINTS]

@@ -1,0 +1,270 @@
+"""What may a worker choose from, and what would a choice do to everything he has?
+
+Before he confirms, a worker sees the provider, the package, the date, every balance that moves and
+where to, and what will not carry over or will change. What he sees comes from the same questions that
+``elections`` and ``switching`` ask when they refuse and carry out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from flask_babel import format_date, format_datetime, gettext
+from sqlalchemy import select
+
+from enrollment import elections, letters, memberships, overview, switching, windows
+from enrollment.models import BenefitAccount, Election, EnrollmentWindow, Worker
+from exchange import calendar
+from exchange.clock import local_date
+from exchange.database import db
+from exchange.errors import Refusal
+from exchange.identity.actors import Actor
+from exchange.identity.organizations import Organization, exchange_id
+from exchange.policy.document import Policy
+from providers import comparison, shelf
+from providers.comparison import Loss
+from providers.models import Package, PackageVersion, VersionState
+from providers.shelf import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An offer as the worker meets it: whether it is what he has, and why he may not choose it (None: he may)."""
+
+    offer: Offer
+    is_mine: bool
+    is_chosen: bool
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a balance goes: cents and minutes (None: no leave) of a component, and how it is called there."""
+
+    name: str
+    cents: int
+    minutes: int | None
+    holder: str
+    new_name: str
+    new_holder: str
+    stays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a worker is shown before he confirms."""
+
+    offer: Offer
+    effective_at: datetime
+    effective_on: date
+    moves: tuple[Move, ...]
+    losses: tuple[Loss, ...]
+    changes_nothing: bool
+    changes_provider: bool
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The choice that counts as things stand."""
+
+    package: str
+    provider: str
+    effective_on: date
+    plan_year: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWindow:
+    """An enrollment in which the worker may choose now; ``cause`` is None for open enrollment.
+
+    ``left`` is the time until it closes. ``standing``: what he has chosen in it, which he can still undo.
+    """
+
+    id: int
+    cause: str | None
+    plan_year: str
+    closes_at: datetime
+    left: timedelta
+    standing: Standing | None
+
+
+# --- what is offered ------------------------------------------------------------------------------
+
+
+def open_windows(account: BenefitAccount, *, policy: Policy, at: datetime) -> list[OpenWindow]:
+    """Where the worker may choose now, the special enrollments first."""
+    found = []
+    for window in windows.open_for(account, at):
+        year = plan_year_for(window, policy=policy, at=at)
+        standing = elections.standing(account.id, year)
+        found.append(
+            OpenWindow(
+                id=window.id,
+                cause=policy.cause(window.cause).name if window.cause is not None else None,
+                plan_year=year,
+                closes_at=window.closes_at,
+                left=window.closes_at - at,
+                standing=_standing(standing, policy) if standing and standing.window_id == window.id else None,
+            )
+        )
+    return found
+
+
+def _standing(election: Election, policy: Policy) -> Standing:
+    package, provider = db.session.execute(
+        select(Package.name, Organization.name)
+        .join(PackageVersion, PackageVersion.package_id == Package.id)
+        .join(Organization, Organization.id == Package.provider_id)
+        .where(PackageVersion.id == election.package_version_id)
+    ).one()
+    return Standing(package, provider, local_date(election.effective_at, policy.zone), election.plan_year)
+
+
+def plan_year_for(window: EnrollmentWindow, *, policy: Policy, at: datetime) -> str:
+    """For which plan year a choice made now in this window counts."""
+    effective_on = local_date(elections.effective_instant(window, policy=policy, at=at), policy.zone)
+    return calendar.plan_year_of(policy, effective_on).id
+
+
+def choices(account: BenefitAccount, *, window: EnrollmentWindow, policy: Policy, at: datetime) -> list[Choice]:
+    """Everything on sale where the worker lives, and what he has, by provider; each with its refusal, if any."""
+    year = plan_year_for(window, policy=policy, at=at)
+    mine = memberships.current(account.id).package_id
+    place = db.session.execute(select(Worker.place).where(Worker.id == account.worker_id)).scalar_one()
+    versions = list(db.session.execute(shelf.on_sale(year, place)).scalars())
+    versions += _own_not_on_sale(mine, year, {version.id for version in versions})
+    standing = elections.standing(account.id, year)
+    by_id = {version.id: version for version in versions}
+    offers = sorted(shelf.offers(list(by_id)), key=lambda offer: (offer.provider_name, offer.package_name))
+    return [
+        Choice(
+            offer=offer,
+            is_mine=offer.package_id == mine,
+            is_chosen=standing is not None and standing.package_version_id == offer.version_id,
+            refusal=refusal_to_choose(
+                account, window=window, version=by_id[offer.version_id], policy=policy, at=at
+            ),
+        )
+        for offer in offers
+    ]  # fmt: skip
+
+
+def _own_not_on_sale(package_id: int | None, plan_year: str, known: Collection[int]) -> list[PackageVersion]:
+    v = PackageVersion
+    own = select(v).where(v.package_id == package_id, v.plan_year == plan_year, v.state == VersionState.LISTED)
+    return [version for version in db.session.execute(own).scalars() if version.id not in known]
+
+
+def refusal_to_choose(
+    account: BenefitAccount, *, window: EnrollmentWindow, version: PackageVersion, policy: Policy, at: datetime
+) -> Refusal | None:
+    """The weightiest reason why this choice is not taken; None when it is."""
+    refusals = elections.refusals_to_elect(account, window=window, version=version, policy=policy, at=at)
+    return next(refusals, None)
+
+
+def present_offer(account_id: int, *, policy: Policy, at: datetime) -> Offer | None:
+    """The terms that hold for the worker now; None while the exchange holds what comes in."""
+    package_id = memberships.current(account_id).package_id
+    if package_id is None:
+        return None
+    year = calendar.plan_year_of(policy, local_date(at, policy.zone)).id
+    version_id = shelf.version_in_force(package_id, year)
+    return shelf.offers([version_id])[0] if version_id is not None else None
+
+
+# --- before it is confirmed -----------------------------------------------------------------------
+
+
+def statement(
+    account: BenefitAccount, *, window: EnrollmentWindow, version: PackageVersion, policy: Policy, at: datetime
+) -> Statement:
+    """What the choice would do, as things stand; nothing is written."""
+    offer = shelf.offers([version.id])[0]
+    present = present_offer(account.id, policy=policy, at=at)
+    current = memberships.current(account.id)
+    effective_at = elections.effective_instant(window, policy=policy, at=at)
+    return Statement(
+        offer=offer,
+        effective_at=effective_at,
+        effective_on=local_date(effective_at, policy.zone),
+        moves=tuple(moves_of(account.id, offer, policy=policy)),
+        losses=comparison.losses(present, offer, policy=policy) if present else (),
+        changes_nothing=current.package_id == offer.package_id,
+        changes_provider=current.provider_id != offer.provider_id,
+        refusal=refusal_to_choose(account, window=window, version=version, policy=policy, at=at),
+    )
+
+
+def moves_of(account_id: int, offer: Offer, *, policy: Policy) -> list[Move]:
+    """Where each balance would stand after a switch to the offer."""
+    offered = [component.component for component in offer.terms.components]
+    targets = switching.destinations_of(policy, offered)
+    names = {component.code: component.name for component in policy.components}
+    exchange = db.session.get_one(Organization, exchange_id())
+    moves = []
+    for holding in overview.holdings_of(account_id, policy=policy):
+        target = targets.get(holding.component)
+        kept = target is None or target.held_by_exchange
+        code = target.component if target else holding.component
+        holder_id, holder = (exchange.id, exchange.name) if kept else (offer.provider_id, offer.provider_name)
+        moves.append(
+            Move(
+                name=holding.name,
+                cents=holding.cents,
+                minutes=holding.minutes,
+                holder=holding.holder,
+                new_name=names.get(code, code),
+                new_holder=holder,
+                stays=(holder_id, code) == (holding.holder_id, holding.component),
+            )
+        )
+    return moves
+
+
+# --- confirmed ------------------------------------------------------------------------------------
+
+
+def confirm(
+    account: BenefitAccount,
+    *,
+    window: EnrollmentWindow,
+    version: PackageVersion,
+    policy: Policy,
+    by: Actor,
+    at: datetime,
+) -> Election:
+    """Record the choice and tell the worker under every address of his. Refuses as ``elections.elect``."""
+    election = elections.elect(account, window=window, version=version, policy=policy, by=by, at=at)
+    package = db.session.get_one(Package, version.package_id)
+    provider = db.session.get_one(Organization, package.provider_id)
+    letters.tell(
+        account.id,
+        gettext("You chose %(package)s", package=package.name),
+        body=gettext(
+            "From %(day)s on: %(package)s of %(provider)s. Until %(closes)s you can undo this with one click.\n"
+            "If it was not you, sign in, undo the choice and lock your account.",
+            day=format_date(local_date(election.effective_at, policy.zone), "long"),
+            package=package.name,
+            provider=provider.name,
+            closes=format_datetime(window.closes_at, "long"),
+        ),
+        by=by,
+        at=at,
+    )
+    return election
+
+
+def take_back(account: BenefitAccount, *, window: EnrollmentWindow, plan_year: str, by: Actor, at: datetime) -> None:
+    """Undo the standing choice and tell the worker. Refuses as ``elections.undo``."""
+    elections.undo(account, window=window, plan_year=plan_year, by=by, at=at)
+    letters.tell(
+        account.id,
+        gettext("Your choice is undone"),
+        body=gettext("You stay where you are, unless you choose again before the enrollment closes."),
+        by=by,
+        at=at,
+    )

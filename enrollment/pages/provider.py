@@ -1,0 +1,140 @@
+"""What does a provider see of its members, and how does it answer their requests for leave?
+
+The exchange holds leave too, for workers who have chosen nobody: its operator answers on pages of the
+same kind.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from enrollment import leave, roster
+from enrollment.models import LeaveRequest
+from enrollment.pages.worker_home import csv_answer
+from exchange import clock, exports
+from exchange.database import db, in_unit_of_work
+from exchange.errors import Refusal
+from exchange.identity import access
+from exchange.identity.access import current_actor
+from exchange.identity.actors import Audience
+from exchange.policy import versions
+from exchange.web import forms, tables
+from exchange.web.audiences import audience_blueprint
+
+members_bp = audience_blueprint("provider_members", __name__, Audience.PROVIDER, "/provider/members")
+members_bp.add_to_nav("show", _l("Members"), order=40)
+leave_bp = audience_blueprint("provider_leave", __name__, Audience.PROVIDER, "/provider/leave")
+leave_bp.add_to_nav("show", _l("Leave"), order=50)
+operator_leave_bp = audience_blueprint("operator_leave", __name__, Audience.OPERATOR, "/operator/leave")
+operator_leave_bp.add_to_nav("show", _l("Leave"), order=50)
+
+
+# --- members --------------------------------------------------------------------------------------
+
+
+@members_bp.get("/")
+def show() -> str:
+    """Who is with the provider now, and what it owes each."""
+    provider_id = access.require_organization(current_actor())
+    columns = roster.sortable()
+    sort = tables.asked_sort(columns, default="name")
+    wanted = request.args.get("q", "").strip()
+    statement = roster.members_of(provider_id, wanted).order_by(
+        *tables.order_of(sort, columns, last=roster.key())
+    )  # fmt: skip
+    page = tables.read_page(statement, number=tables.asked_page())
+    return render_template(
+        "provider/members.html", page=page, sort=sort, wanted=wanted, totals=roster.totals_of(provider_id)
+    )
+
+
+@members_bp.get("/members.csv")
+def as_csv() -> Response:
+    """The whole roster as a file; numbers are masked here too."""
+    provider_id = access.require_organization(current_actor())
+    headings = [
+        _l("Name"),
+        _l("Account number"),
+        _l("Package"),
+        _l("Member since"),
+        _l("Cents"),
+        _l("Minutes of leave"),
+    ]
+    rows = [
+        (row.name, "••••" + row.number[-4:], row.package, row.since, row.cents, row.minutes)
+        for row in db.session.execute(roster.members_of(provider_id, "").order_by(roster.key()))
+    ]
+    return csv_answer(exports.to_csv(headings, rows), "members.csv")
+
+
+# --- requests for leave ---------------------------------------------------------------------------
+
+
+class RefuseForm(forms.PageForm):
+    """The reason of a no."""
+
+    reason = forms.TextField(_l("Reason"), [forms.needed(_l("Say why: the worker reads it."))])
+
+
+def show_leave() -> str:
+    """What waits for an answer, the oldest first."""
+    actor, at = current_actor(), clock.now()
+    policy = versions.at_instant(at)
+    page = tables.page_of(
+        db.session.execute(leave.waiting(actor)).scalars().all(), number=tables.asked_page(), per_page=25
+    )
+    late = {one.id for one in leave.overdue(actor, policy=policy, at=at)}
+    return render_template(
+        "provider/leave.html",
+        page=page,
+        late=late,
+        requests=roster.requests_shown(page.rows, policy=policy, by=actor),
+    )
+
+
+def answer_leave(request_id: int) -> ResponseReturnValue:
+    """One request: approve it, or refuse it with a reason."""
+    actor = current_actor()
+    form = RefuseForm()
+    if form.validate_on_submit():
+        try:
+            in_unit_of_work(lambda: _refuse(request_id, str(form.reason.data)))
+        except Refusal as refusal:
+            forms.refusal_to_form(form, refusal)
+        else:
+            flash(_("Refused. The worker reads your reason."), "success")
+            return redirect(url_for(".show"), code=303)
+    policy = versions.at_instant(clock.now())
+    found = access.one(LeaveRequest, actor, id=request_id)
+    (shown,) = roster.requests_shown([found], policy=policy, by=actor)
+    return forms.render_form("provider/leave_request.html", form, shown=shown)
+
+
+def approve_leave(request_id: int) -> ResponseReturnValue:
+    """Approve: minutes and their cash value leave the books together."""
+
+    def work() -> None:
+        at = clock.now()
+        found = access.one(LeaveRequest, current_actor(), id=request_id)
+        leave.approve(found, policy=versions.at_instant(at), by=current_actor(), at=at)
+
+    in_unit_of_work(work)
+    flash(_("Approved. Time and cash have left the books together."), "success")
+    return redirect(url_for(".show"), code=303)
+
+
+def _refuse(request_id: int, reason: str) -> None:
+    at = clock.now()
+    found = access.one(LeaveRequest, current_actor(), id=request_id)
+    leave.refuse(found, reason=reason, policy=versions.at_instant(at), by=current_actor(), at=at)
+
+
+for _bp in (leave_bp, operator_leave_bp):
+    _bp.add_url_rule("/", "show", show_leave)
+    _bp.add_url_rule("/<int:request_id>", "answer", answer_leave, methods=["GET", "POST"])
+    _bp.add_url_rule("/<int:request_id>/approve", "approve", approve_leave, methods=["POST"])
+
+BLUEPRINTS: list[Blueprint] = [members_bp, leave_bp, operator_leave_bp]

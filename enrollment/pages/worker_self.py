@@ -1,0 +1,46 @@
+"""Whose pages are these: which worker has signed in, what is his account, and what is the law today?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from wtforms.fields.choices import SelectChoice
+
+from enrollment import accounts, overview, workers
+from enrollment.models import BenefitAccount, Worker
+from exchange import clock
+from exchange.clock import local_date
+from exchange.identity.access import current_actor
+from exchange.identity.actors import Actor
+from exchange.policy import versions
+from exchange.policy.document import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """The worker who asks, at one instant: what he is told and what is decided for him rest on the same clock."""
+
+    actor: Actor
+    worker: Worker
+    account: BenefitAccount
+    policy: Policy
+    at: datetime
+
+    @property
+    def today(self) -> date:
+        """The local date of the program."""
+        return local_date(self.at, self.policy.zone)
+
+
+def read_self() -> Self:
+    """The worker of this request. Called again inside a unit of work: what is decided is read there."""
+    at = clock.now()
+    actor = current_actor()
+    worker = workers.of_actor(actor)
+    return Self(actor, worker, accounts.of_worker(worker), versions.at_instant(at), at)
+
+
+def place_choices(policy: Policy) -> list[SelectChoice]:
+    """The places of the policy for a form's list."""
+    return [SelectChoice(code, name) for code, name in overview.place_names(policy).items()]

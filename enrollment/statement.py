@@ -1,0 +1,177 @@
+"""What has happened in a worker's account, line by line and in words?
+
+Every entry of the journal that touches one of his lines, the latest first: contributions, switches,
+leave taken, corrections. What a switch moves is his before and after, so it counts neither as in nor
+as out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from flask_babel import gettext
+from sqlalchemy import Select, select
+from sqlalchemy.orm import aliased
+
+from enrollment.models import Contribution, LeaveRequest, Switch
+from exchange.database import core, db
+from exchange.identity.organizations import Organization
+from exchange.ledger.accounts import AccountKind, LedgerAccount
+from exchange.ledger.journal import LedgerEntry, LedgerTransfer
+from exchange.money import Unit
+from exchange.policy.document import Policy
+from exchange.web.filters import short_day
+
+
+class Direction(StrEnum):
+    """Whether a movement put something into the account, took it out, or moved what is in it."""
+
+    IN = "in"
+    OUT = "out"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry's effect on one component: cents and minutes (0: none), their direction, and the deed in words."""
+
+    entry_id: int
+    posted_at: datetime
+    words: str
+    component: str
+    direction: Direction
+    cents: int
+    minutes: int
+    switch_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    words: str
+    switch_id: int | None = None
+
+
+def entries_of(account_id: int) -> Select[int]:
+    """A SELECT of the ids of the entries that touch the account, the latest first."""
+    lines = select(LedgerAccount.id).where(
+        LedgerAccount.holder_id == account_id, LedgerAccount.kind == AccountKind.WORKER
+    )
+    t = LedgerTransfer
+    touched = select(t.entry_id).where(t.source_id.in_(lines)).union(
+        select(t.entry_id).where(t.target_id.in_(lines))
+    )  # fmt: skip
+    return (
+        select(LedgerEntry.id)
+        .where(LedgerEntry.id.in_(touched))
+        .order_by(LedgerEntry.posted_at.desc(), LedgerEntry.id.desc())
+    )
+
+
+def movements(entry_ids: Sequence[int], *, account_id: int, policy: Policy) -> list[Movement]:
+    """What these entries did to the account, in their order, one line for each component."""
+    deeds = _deeds(entry_ids)
+    names = {component.code: component.name for component in policy.components}
+    found: dict[int, dict[tuple[str, Direction], dict[Unit, int]]] = {id_: {} for id_ in entry_ids}
+    posted_at: dict[int, datetime] = {}
+    source, target = core(LedgerAccount).alias(), core(LedgerAccount).alias()
+    t = LedgerTransfer
+    rows = (
+        select(
+            t.entry_id, LedgerEntry.posted_at, t.unit, t.amount,
+            source.c.holder_id, source.c.component, target.c.holder_id, target.c.component,
+        )
+        .join(LedgerEntry, LedgerEntry.id == t.entry_id)
+        .join(source, source.c.id == t.source_id)
+        .join(target, target.c.id == t.target_id)
+        .where(
+            t.entry_id.in_(entry_ids), (source.c.holder_id == account_id) | (target.c.holder_id == account_id)
+        )
+        .order_by(t.entry_id, t.seq)
+    )  # fmt: skip
+    for entry_id, at, unit, amount, giver, given, taker, taken in db.session.execute(rows):
+        posted_at[entry_id] = at
+        direction = Direction.MOVED if giver == taker else Direction.OUT if giver == account_id else Direction.IN
+        code = given if direction is Direction.OUT else taken
+        line = found[entry_id].setdefault((code, direction), {})
+        line[unit] = line.get(unit, 0) + amount
+    return [
+        Movement(
+            entry_id=id_,
+            posted_at=posted_at[id_],
+            words=deeds[id_].words,
+            component=names.get(code, code),
+            direction=direction,
+            cents=amounts.get(Unit.USD, 0),
+            minutes=amounts.get(Unit.MIN, 0),
+            switch_id=deeds[id_].switch_id,
+        )
+        for id_ in entry_ids
+        for (code, direction), amounts in found[id_].items()
+    ]
+
+
+def _deeds(entry_ids: Sequence[int]) -> dict[int, _Deed]:
+    deeds = {id_: _Deed(gettext("Correction by the exchange")) for id_ in entry_ids}
+    return deeds | _contributions(entry_ids) | _taken_back(entry_ids) | _switches(entry_ids) | _leave(entry_ids)
+
+
+def _contributions(entry_ids: Sequence[int]) -> dict[int, _Deed]:
+    c = Contribution
+    rows = (
+        select(c.entry_id, Organization.name, c.work_from, c.work_to)
+        .join(Organization, Organization.id == c.employer_id)
+        .where(c.entry_id.in_(entry_ids))
+    )
+    return {
+        int(id_ or 0): _Deed(
+            gettext("Contribution of %(employer)s for %(days)s", employer=name, days=_days(first, last))
+        )
+        for id_, name, first, last in db.session.execute(rows)
+    }
+
+
+def _taken_back(entry_ids: Sequence[int]) -> dict[int, _Deed]:
+    c = Contribution
+    rows = (
+        select(c.reversed_by_id, Organization.name, c.work_from, c.work_to)
+        .join(Organization, Organization.id == c.employer_id)
+        .where(c.reversed_by_id.in_(entry_ids))
+    )
+    return {
+        int(id_ or 0): _Deed(
+            gettext("Contribution of %(employer)s for %(days)s taken back", employer=name, days=_days(first, last))
+        )
+        for id_, name, first, last in db.session.execute(rows)
+    }
+
+
+def _switches(entry_ids: Sequence[int]) -> dict[int, _Deed]:
+    left, joined = aliased(Organization), aliased(Organization)
+    rows = (
+        select(Switch.entry_id, Switch.id, left.name, joined.name)
+        .join(left, left.id == Switch.from_provider_id)
+        .join(joined, joined.id == Switch.to_provider_id)
+        .where(Switch.entry_id.in_(entry_ids))
+    )
+    return {
+        int(id_ or 0): _Deed(gettext("Switch from %(old)s to %(new)s", old=old, new=new), switch_id)
+        for id_, switch_id, old, new in db.session.execute(rows)
+    }
+
+
+def _leave(entry_ids: Sequence[int]) -> dict[int, _Deed]:
+    r = LeaveRequest
+    rows = select(r.entry_id, r.first_day, r.last_day).where(r.entry_id.in_(entry_ids))
+    return {
+        int(id_ or 0): _Deed(gettext("Leave taken, %(days)s", days=_days(first, last)))
+        for id_, first, last in db.session.execute(rows)
+    }
+
+
+def _days(first: date, last: date) -> str:
+    if first == last:
+        return short_day(first)
+    return str(gettext("%(first)s to %(last)s", first=short_day(first), last=short_day(last)))
