@@ -138,12 +138,16 @@ def _checked_after(on: date) -> frozenset[int]:
 
 
 def _highest_ratios(occasion: Occasion) -> dict[int, int]:
-    """The highest ratio of each provider in the days over which a trend is looked for."""
+    """The highest ratio of each provider in the days over which a trend is looked for.
+
+    What was found before has been told: a fall is measured from the last finding on.
+    """
     c = ReserveCheck
     since = occasion.on - timedelta(days=occasion.policy.reserves.trend.within_days)
+    found = select(func.max(Finding.check_id)).where(Finding.provider_id == c.provider_id).scalar_subquery()
     rows = (
         select(c.provider_id, func.max(c.ratio_bp))
-        .where(c.on_date >= since, c.on_date <= occasion.on, c.ratio_bp.is_not(None))
+        .where(c.on_date.between(since, occasion.on), c.ratio_bp.is_not(None), c.id >= func.coalesce(found, 0))
         .group_by(c.provider_id)
     )
     return {id_: highest for id_, highest in db.session.execute(rows) if highest is not None}

@@ -24,7 +24,6 @@ from providers.models import (
     Provider,
     ProviderDecision,
     ProviderState,
-    ReserveCheck,
 )
 from providers.reserves import Standing
 
@@ -48,7 +47,7 @@ def act(provider: Provider, standing: Standing, occasion: Occasion, *, check_id:
         ladder = occasion.policy.reserves.ladder
         if before is not None or now is not ladder[0]:
             _cross(provider, standing, occasion, check_id=check_id, before=before)
-    elif falling and not _fall_was_found(provider, occasion):
+    elif falling:
         finding = _find(provider, now, occasion, check_id=check_id, kind=FindingKind.TREND, before=now.code)
         reserve_notices.tell(finding, standing, policy=occasion.policy, by=occasion.by, at=occasion.at)
     if now.run_off:
@@ -97,22 +96,6 @@ def _find(
     db.session.add(finding)
     db.session.flush()
     return finding
-
-
-def _fall_was_found(provider: Provider, occasion: Occasion) -> bool:
-    """Whether this fall was told already: one finding for the days over which a trend is looked for."""
-    since = occasion.on - timedelta(days=occasion.policy.reserves.trend.within_days)
-    found = (
-        select(Finding.id)
-        .join(ReserveCheck, ReserveCheck.id == Finding.check_id)
-        .where(
-            Finding.provider_id == provider.organization_id,
-            Finding.kind == FindingKind.TREND,
-            ReserveCheck.on_date > since,
-        )
-        .limit(1)
-    )
-    return db.session.execute(found).first() is not None
 
 
 def _propose_to_suspend(provider: Provider, occasion: Occasion) -> None:

@@ -21,7 +21,7 @@ from exchange.identity.actors import Actor, Audience, system_actor
 from exchange.identity.organizations import Organization, OrganizationKind
 from exchange.ledger import journal
 from exchange.ledger.accounts import AccountKind, Line, open_lines
-from exchange.ledger.journal import Posting, Transfer
+from exchange.ledger.journal import LedgerKey, Posting, Transfer
 from exchange.money import Unit
 from exchange.policy.document import CriterionKind, Policy
 from exchange.policy.reading import read_file
@@ -138,6 +138,16 @@ def owe(provider: Provider, cents: int, *, key: str, holder_id: int = 1, at: dat
 def pay_into_pool(provider: Provider, cents: int, *, key: str, at: datetime = AT) -> None:
     """So much comes in to buy health cover."""
     _pay(provider, Line(AccountKind.POOL, provider.organization_id, Unit.USD, "health"), cents, key, at)
+
+
+def take_back_from_pool(provider: Provider, cents: int, *, key: str, corrects: str, at: datetime = AT) -> None:
+    """Some of what an entry brought to the pool goes back, by a correction."""
+    pool = Line(AccountKind.POOL, provider.organization_id, Unit.USD, "health")
+    outside = Line(AccountKind.OUTSIDE, provider.organization_id, Unit.USD)
+    ids = open_lines([outside, pool])
+    entry_id = db.session.execute(select(LedgerKey.entry_id).where(LedgerKey.key == corrects)).scalar_one()
+    back = Transfer(ids[pool], ids[outside], Unit.USD, cents)
+    journal.post([Posting(key, "test", at.date(), (back,), corrects_id=entry_id)], by=BY, at=at)
 
 
 def terms(**changes: object) -> Terms:
