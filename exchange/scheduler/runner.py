@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import traceback
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -274,7 +275,7 @@ def _write_down(attempt: _Attempt, outcome: Outcome) -> None:
 def _fail(attempt: _Attempt, error: Exception) -> Ran:
     words = in_words(error)
     job, key = attempt.job.name, attempt.due.key
-    _log.error("job failed", job=job, key=key, exc_info=error)
+    _log.error("job failed", job=job, key=key, why=words, trace=_trace(error))
     db.session.rollback()
     in_unit_of_work(lambda: records.become(attempt.run_id, RunState.FAILED, finished_at=clock.now(), error=words))
     return Ran(attempt.run_id, job, key, RunState.FAILED, attempt.late, words)
@@ -287,6 +288,11 @@ def in_words(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return f"{type(error).__name__}: {str(error.orig).partition(chr(10))[0]}"[:_LONGEST]
     return f"{type(error).__name__}: {error}"[:_LONGEST]
+
+
+def _trace(error: Exception) -> str | None:
+    """Where it broke, without the values that were at hand: they may be somebody's. Nothing for an expected no."""
+    return None if isinstance(error, Refusal) else "".join(traceback.format_tb(error.__traceback__))
 
 
 # --- the rules, afterwards ------------------------------------------------------------------------
@@ -309,7 +315,7 @@ def _after(attempt: _Attempt) -> tuple[str, ...]:
     try:
         broken = question()
     except Exception as error:  # noqa: BLE001 - the work is done; that it could not be checked is a finding
-        _log.error("rules not asked", job=attempt.job.name, exc_info=error)
+        _log.error("rules not asked", job=attempt.job.name, why=in_words(error), trace=_trace(error))
         broken = (f"The rules could not be asked: {in_words(error)}",)
     if broken:
         in_unit_of_work(lambda: records.note(attempt.run_id, broken="\n".join(broken)))
