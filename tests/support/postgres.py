@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ def begin_run() -> Path:
     home = _roomy_folder()
     for folder in home.glob("exchange-tests-*-*"):
         if not _is_alive(int(folder.name.split("-")[2])):
-            _stop(folder)
+            stop(folder)
     folder = Path(tempfile.mkdtemp(prefix=f"exchange-tests-{os.getpid()}-", dir=home))
     folder.chmod(0o755)  # the server runs as somebody else when the tests run as root
     os.environ[RUN_FOLDER] = str(folder)
@@ -85,7 +85,7 @@ def begin_run() -> Path:
 def end_run(folder: Path) -> None:
     """Stop what this run started and remove its folder."""
     os.environ.pop(RUN_FOLDER, None)
-    _stop(folder)
+    stop(folder)
 
 
 @contextmanager
@@ -137,11 +137,12 @@ def server(folder: Path) -> Server:
     with locked(folder, "postgres"):
         address = folder / "postgres.url"
         if not address.exists():
-            address.write_text(_start(folder / "postgres"))
+            address.write_text(start(folder / "postgres", SETTINGS))
         return Server(make_url(address.read_text()))
 
 
-def _start(data: Path) -> str:
+def start(data: Path, settings: Mapping[str, str]) -> str:
+    """Make a cluster in ``data`` and start it on a free loopback port; the address of its first database."""
     binaries = programs()
     owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     data.mkdir(mode=0o700)
@@ -162,19 +163,20 @@ def _start(data: Path) -> str:
     ]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, user=owner, cwd="/")
     port = _free_port()
-    options = " ".join(f"-c {name}='{value}'" for name, value in SETTINGS.items())
+    options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
     log = data / "server.log"
-    start = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(log), "-o", f"-p {port} {options}", "start"]
-    subprocess.run(start, check=True, stdout=subprocess.DEVNULL, user=owner, cwd="/")
+    command = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(log), "-o", f"-p {port} {options}", "start"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=owner, cwd="/")
     return f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
-def _stop(folder: Path) -> None:
+def stop(folder: Path) -> None:
+    """Stop the cluster in ``folder / "postgres"`` and remove the folder."""
     data = folder / "postgres"
     if (data / "postmaster.pid").exists():
         owner = "postgres" if os.geteuid() == 0 else None
-        stop = [str(programs() / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"]
-        subprocess.run(stop, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=owner, cwd="/")
+        command = [str(programs() / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=owner, cwd="/")
     # A database that is being stopped may still write; try again rather than leave half a folder.
     for _ in range(5):
         shutil.rmtree(folder, ignore_errors=True)
