@@ -210,7 +210,11 @@ def in_a_unit_of_work(view: Callable[..., Any]) -> Callable[..., Any]:
             return view(*args, **kwargs)
         with unit_of_work():
             answer = view(*args, **kwargs)
-            if isinstance(answer, str) and request.endpoint in PROVING:  # the form again: nobody was let in
+            # A form that comes again let nobody in. A letter asked for is noted for unknown addresses, too: the
+            # two take equally long.
+            if request.endpoint == "security.forgot_password":
+                audit.record("login.reset_asked", "page:reset", by=ANONYMOUS, at=clock.now())
+            elif isinstance(answer, str) and request.endpoint in PROVING:
                 audit.record("login.refused", f"page:{request.endpoint}", by=ANONYMOUS, at=clock.now())
         return answer
 
