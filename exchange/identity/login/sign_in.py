@@ -251,7 +251,8 @@ def lead_home(response: Response) -> Response:
 
 
 def _signed_in(_app: Flask, user: Login, **_: Any) -> None:
-    sessions.begin(user)
+    # A new password signs the same person in again: a demo's one click goes on counting.
+    sessions.begin(user, by_demo=bool(session.get("by_demo")))
     _record("login.signed_in", user)
 
 
