@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import Executable, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from exchange.database import db, unit_of_work
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Actor, Audience
 from providers import packages, publication, shelf
 from providers.decisions import NotARegulator
-from providers.models import Package, PackageVersion, Provider, ProviderState, VersionState
+from providers.models import Package, PackageComponent, PackageVersion, Provider, ProviderState, VersionState
 from providers.package_terms import BadTerms, ComponentTerms, Terms, home_of, refusals_of
 from providers.packages import (
     AUDITED_AS,
@@ -233,6 +234,27 @@ class TestSubmit:
             packages.edit(version, terms=make.terms(summary="Other"), by=make.staff_of(provider), at=AT)
 
         assert packages.terms_of(version).summary == TERMS.summary
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda id_: update(PackageVersion).where(PackageVersion.id == id_).values(fee_bp=1),
+            lambda id_: update(PackageComponent).where(PackageComponent.version_id == id_).values(share_bp=1),
+            lambda id_: delete(PackageComponent).where(PackageComponent.version_id == id_),
+            lambda id_: insert(PackageComponent).values(version_id=id_, component="life", share_bp=1, terms=""),
+        ],
+    )
+    def test_lets_the_database_refuse_other_terms_behind_our_backs(
+        self, provider: Provider, change: Callable[[int], Executable]
+    ) -> None:
+        with unit_of_work():
+            version = make.drafted(provider)
+            publication.submit(version, policy=POLICY, by=make.staff_of(provider), at=AT)
+
+        with pytest.raises(DBAPIError), unit_of_work():
+            db.session.execute(change(version.id))
+
+        assert packages.terms_of(version).split == TERMS.split
 
 
 class TestCertify:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -9,7 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from exchange.audit import AuditEvent
-from exchange.database import db, unit_of_work
+from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import NotFound
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Actor, Audience
@@ -381,6 +383,28 @@ class TestAgree:
             assert decisions.agree(decision, policy=POLICY, by=ron, at=AT)
 
         assert provider.state is ProviderState.SUSPENDED
+
+    def test_by_several_at_once_counts_every_voice(self, app: Flask) -> None:
+        """Of three who are asked for, two agree at the same moment: neither may miss the other."""
+        law = replace(POLICY, qualification=replace(POLICY.qualification, deciders=3))
+        provider = under_review()
+        decision_id = proposed(provider).id
+        with unit_of_work():
+            people = [make.regulator(name) for name in ("Ron", "Rosa")]
+
+        def work(by: Actor) -> bool:
+            with app.app_context():
+                return in_unit_of_work(
+                    lambda: qualification.agree(
+                        db.session.get_one(ProviderDecision, decision_id), policy=law, by=by, at=AT
+                    )
+                )
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(work, people)) == [False, True]
+
+        db.session.rollback()
+        assert qualification.may_offer(provider)
 
     def test_rejected_leaves_the_provider_as_it_was(self) -> None:
         provider = under_review()

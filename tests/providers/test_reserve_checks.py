@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, insert, select
 
-from exchange.database import db, unit_of_work
+from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import NotFound
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Actor, Audience
@@ -122,6 +123,19 @@ class TestCheck:
 
         assert checks() == 4
         assert broken(9, 10) == []
+
+    def test_by_several_at_once_is_made_once(self, app: Flask, provider: Provider) -> None:
+        def work(_: int) -> int:
+            with app.app_context():
+                made = in_unit_of_work(
+                    lambda: reserve_checks.check(None, policy=POLICY, on=TODAY, cause=CheckCause.DAILY, by=BY, at=AT)
+                )
+                return len(made)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(work, range(4))) == [0, 0, 0, 1]
+
+        assert checks() == 1
 
     def test_leaves_out_who_had_not_applied_by_then(self, provider: Provider) -> None:
         assert check(TODAY - DAY, late=True) == []

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from exchange.database import db
 from exchange.identity import login, organizations
@@ -26,6 +26,7 @@ from exchange.money import Unit
 from exchange.policy.document import CriterionKind, Policy
 from exchange.policy.reading import read_file
 from providers import irs_register, packages, publication, qualification, reserve_filings
+from providers.health_plans import DrugDeductible, HealthPlan, HealthPlanPremium, Metal
 from providers.models import Package, PackageVersion, Provider, ProviderKind, ProviderState
 from providers.package_terms import ComponentTerms, Terms
 from providers.qualification import Application, Seat
@@ -188,6 +189,38 @@ def listed(
 ) -> PackageVersion:
     """A version of a new package, on the shelf."""
     return publish(drafted(provider, name=name, said=said, plan_year=plan_year, at=at), at=at)
+
+
+def health_plan(premiums: Mapping[int, Mapping[int, int]]) -> int:
+    """The id of a plan of the catalogue with these premiums: cents by rating area and age."""
+    plan = HealthPlan(
+        plan_year=2016,
+        state="OR",
+        plan_id="10091OR0680001",
+        issuer_id="10091",
+        issuer="Blue Insurance",
+        name="Silver One",
+        metal=Metal.SILVER,
+        plan_type="PPO",
+        deductible_cents=250_000,
+        drug_deductible=DrugDeductible.INCLUDED,
+        oop_max_cents=600_000,
+        primary_care="$20",
+        specialist="$40",
+        emergency_room="$200",
+        generic_drugs="$10",
+        source="test.csv",
+        imported_at=AT,
+    )
+    db.session.add(plan)
+    db.session.flush()
+    rows = [
+        {"health_plan_id": plan.id, "rating_area": area, "age": age, "premium_cents": cents}
+        for area, ages in premiums.items()
+        for age, cents in ages.items()
+    ]
+    db.session.execute(insert(HealthPlanPremium), rows)
+    return plan.id
 
 
 def package_of(version: PackageVersion) -> Package:
