@@ -12,6 +12,7 @@ from flask import Flask
 from flask_babel import lazy_gettext as _l
 from flask_migrate import Migrate
 
+import enrollment.api
 import enrollment.commands
 import enrollment.demo
 import enrollment.jobs
@@ -57,6 +58,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     purposes.init_app(app, PURPOSES)
     for blueprint in (blueprint for pages in PAGES for blueprint in pages):
         app.register_blueprint(blueprint)
+    enrollment.api.init_app(app)
     if app.config["DEMO"]:
         demo.init_app(app, enrollment.demo.MOMENTS)
     _add_commands(app)

@@ -79,7 +79,7 @@ def order_of(
     return [column.desc() if sort.descending else column.asc(), last.asc()]
 
 
-def read_page(statement: Select[Any], *, number: int, per_page: int = PER_PAGE) -> Page[Row[Any]]:
+def read_page(statement: Select[*tuple[Any, ...]], *, number: int, per_page: int = PER_PAGE) -> Page[Row[Any]]:
     """Read one page of an ordered Core select: two statements, whatever the size. Past the end: the last page."""
     counted = select(func.count()).select_from(statement.order_by(None).subquery())
     total = db.session.execute(counted).scalar_one()
