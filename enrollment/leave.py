@@ -357,7 +357,7 @@ def _hold_account(account_id: int) -> None:
 
 
 def _hold(request: LeaveRequest) -> None:
-    db.session.refresh(request, with_for_update=None if is_sqlite() else {})
+    db.session.refresh(request, with_for_update=True)
 
 
 def _leave_asked(request: LeaveRequest, state: LeaveState, *, by: Actor, at: datetime) -> None:
