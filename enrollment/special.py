@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Select, exists, func, insert, literal, select, true
+from sqlalchemy.orm import aliased
 
 from enrollment import windows
 from enrollment.models import (
@@ -145,7 +146,11 @@ def _unplaced(first_cause: str, at: datetime) -> dict[str, list[int]]:
     """Accounts to place, by the place where the worker lives."""
     m, w, s = Membership, EnrollmentWindow, Switch
     waits = exists().where(s.benefit_account_id == m.benefit_account_id, s.state == SwitchState.ORDERED)
-    may_choose = exists().where(w.benefit_account_id == m.benefit_account_id, w.opens_at <= at, w.closes_at > at)
+    # An alias: the window of the cause itself stands in the question around it.
+    other = aliased(w)
+    may_choose = exists().where(
+        other.benefit_account_id == m.benefit_account_id, other.opens_at <= at, other.closes_at > at
+    )
     rows = (
         select(Worker.place, m.benefit_account_id)
         .join(BenefitAccount, BenefitAccount.id == m.benefit_account_id)
@@ -179,7 +184,7 @@ def _best_version(policy: Policy, *, plan_year: str, place: str) -> int | None:
         .join(Provider, Provider.organization_id == Package.provider_id)
         .outerjoin(members, members.c.package_id == Package.id)
     )
-    candidates = db.session.execute(rows).tuples().all()
+    candidates = db.session.execute(rows).all()
 
     def rank(candidate: tuple[int, int, str | None, int]) -> tuple[int, ...]:
         id_, fee_bp, tier, count = candidate
@@ -199,6 +204,7 @@ def _order_placements(
     m, v = Membership, PackageVersion
     return _order(
         select(m.benefit_account_id, m.provider_id, m.package_id, Package.id, Package.provider_id, v.id)
+        .select_from(m)
         .join(v, v.id == version_id)
         .join(Package, Package.id == v.package_id)
         .where(m.benefit_account_id.in_(accounts), m.ends_at.is_(None)),
@@ -218,6 +224,7 @@ def order_successors(*, policy: Policy, year: calendar.PlanYear, by: Actor, at: 
     old, new = core(Package).alias("old"), core(Package).alias("new")
     ordered = _order(
         select(m.benefit_account_id, m.provider_id, m.package_id, new.c.id, new.c.provider_id, v.id)
+        .select_from(m)
         .join(old, old.c.id == m.package_id)
         .join(new, new.c.id == old.c.successor_id)
         .join(v, (v.package_id == new.c.id) & (v.plan_year == year.id) & (v.state == "listed"))
