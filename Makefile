@@ -12,7 +12,7 @@ MESSAGES := $(wildcard translations/*/LC_MESSAGES/*.po)
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix bench coverage lock clean
+.PHONY: help run test check fix bench coverage diagrams lock clean
 
 help: ## list what can be done
 	@echo "make run [PORT=8000] [FRESH=1]   serve the demo town, web and scheduler; FRESH=1 builds it anew"
@@ -39,6 +39,9 @@ bench: .venv/.test ## measure; JSON lines on standard output
 coverage: .venv/.test static/vendor/uswds/.installed .venv/.messages ## run the tests and hold branch coverage against its gates
 	@$(PY) tools/provide.py
 	@$(PY) tools/coverage_gates.py
+
+diagrams: .venv/.run ## draw docs/states/ from the tables in the code
+	@$(PY) tools/state_diagrams.py
 
 lock: .venv/.test ## resolve requirements/*.in and package.json anew
 	@$(PY) tools/lock.py
