@@ -84,6 +84,22 @@ def upgrade():
         sqlite_where=sa.text("request_key IS NOT NULL"),
     )
     op.create_table(
+        "report_draft",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("employer_id", sa.BigInteger(), nullable=False),
+        sa.Column("kept_by_id", sa.BigInteger(), nullable=True),
+        sa.Column("kept_at", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("lines", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["employer_id"], ["employer.organization_id"], name=op.f("fk_report_draft_employer_id_employer")
+        ),
+        sa.ForeignKeyConstraint(["kept_by_id"], ["login.id"], name=op.f("fk_report_draft_kept_by_id_login")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report_draft")),
+        sqlite_strict=True,
+    )
+    op.create_index("ix_report_draft_employer_id", "report_draft", ["employer_id"], unique=False)
+    op.create_table(
         "worker",
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("login_id", sa.BigInteger(), nullable=True),
@@ -520,6 +536,7 @@ def downgrade():
     op.drop_table("contribution")
     op.drop_table("benefit_account")
     op.drop_table("worker")
+    op.drop_table("report_draft")
     op.drop_table("remittance")
     op.drop_table("api_token")
     op.drop_table("employer")

@@ -70,10 +70,11 @@ def sqlite_triggers():
         yield sqlite_trigger(
             f"{table}_fixed", f"BEFORE UPDATE ON {table} WHEN ({condition}) AND ({changed})", f"{table}: fixed columns"
         )
-    for deed, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
+    for deed, rows in (("INSERT", ("NEW",)), ("UPDATE", ("OLD", "NEW")), ("DELETE", ("OLD",))):
+        is_draft = " AND ".join(DRAFT.format(row=row) for row in rows)
         yield sqlite_trigger(
             f"package_component_{deed.lower()}",
-            f"BEFORE {deed} ON package_component WHEN NOT {DRAFT.format(row=row)}",
+            f"BEFORE {deed} ON package_component WHEN NOT ({is_draft})",
             "published terms never change",
         )
     yield sqlite_trigger(
@@ -114,7 +115,7 @@ def postgresql_lookups():
     yield f"""
         CREATE FUNCTION refuse_unless_draft() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            IF TG_OP IN ('INSERT') AND NOT {DRAFT.format(row="NEW")} THEN
+            IF TG_OP IN ('INSERT', 'UPDATE') AND NOT {DRAFT.format(row="NEW")} THEN
                 RAISE EXCEPTION 'published terms never change' USING ERRCODE = 'restrict_violation';
             END IF;
             IF TG_OP IN ('UPDATE', 'DELETE') AND NOT {DRAFT.format(row="OLD")} THEN
