@@ -39,6 +39,7 @@ from exchange.ledger.accounts import LedgerAccount
 from exchange.ledger.journal import LedgerTransfer
 from exchange.policy.document import Nature, Policy
 from providers.models import Package, PackageComponent, PackageVersion
+from providers.package_terms import home_of
 
 # State → the states it may become. Nothing else sets a state.
 STEPS = {
@@ -75,18 +76,12 @@ def destinations_of(policy: Policy, offered: Sequence[str]) -> Mapping[str, Dest
     The same component if the package has it; else the like one that the policy names, if the package
     has that; else the exchange holds it for the worker (domain §8.4). Nothing is lost.
     """
-    has = set(offered)
-    result = {}
+    destinations = {}
     for component in policy.components:
-        if component.nature is not Nature.INDIVIDUAL:
-            continue
-        if component.code in has:
-            result[component.code] = Destination(component.code, held_by_exchange=False)
-        elif component.like in has:
-            result[component.code] = Destination(str(component.like), held_by_exchange=False)
-        else:
-            result[component.code] = Destination(component.code, held_by_exchange=True)
-    return result
+        if component.nature is Nature.INDIVIDUAL:
+            home = home_of(component, offered)
+            destinations[component.code] = Destination(home or component.code, held_by_exchange=home is None)
+    return destinations
 
 
 # --- orders ---------------------------------------------------------------------------------------
