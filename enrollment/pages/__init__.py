@@ -5,7 +5,11 @@ from __future__ import annotations
 from flask import Blueprint
 
 from enrollment.pages import (
+    employer,
+    employer_report,
+    employer_tokens,
     provider,
+    public_home,
     worker_choice,
     worker_claim,
     worker_home,
@@ -24,4 +28,5 @@ WORKER: list[Blueprint] = [
     worker_switches.bp,
     worker_statement.bp,
 ]
-BLUEPRINTS: list[Blueprint] = [*WORKER, *provider.BLUEPRINTS]
+EMPLOYER: list[Blueprint] = [employer.bp, employer_report.bp, employer_tokens.bp]
+BLUEPRINTS: list[Blueprint] = [public_home.bp, *WORKER, *EMPLOYER, *provider.BLUEPRINTS]

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, SQLColumnExpression, func, select
 from werkzeug.urls import iri_to_uri
 
 from exchange.database import db
@@ -72,7 +72,7 @@ def asked_sort(allowed: Mapping[str, Any], *, default: str) -> Sort:
 
 
 def order_of(
-    sort: Sort, allowed: Mapping[str, ColumnElement[Any]], *, last: ColumnElement[Any]
+    sort: Sort, allowed: Mapping[str, SQLColumnExpression[Any]], *, last: SQLColumnExpression[Any]
 ) -> list[ColumnElement[Any]]:
     """The ORDER BY for ``sort``; ``last`` (a key) settles ties, so that no row stands on two pages."""
     column = allowed[sort.name]
