@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-BLUEPRINTS: list[Blueprint] = []
+from providers.pages import public_packages, public_providers
+
+BLUEPRINTS: list[Blueprint] = [public_packages.bp, public_providers.bp]
