@@ -9,10 +9,12 @@ from __future__ import annotations
 import smtplib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
+from typing import Any
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, Select, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, db
@@ -44,6 +46,29 @@ def oldest_waiting() -> OutgoingMail | None:
     """The letter that waits longest."""
     oldest = select(OutgoingMail).where(OutgoingMail.sent_at.is_(None)).order_by(OutgoingMail.id).limit(1)
     return db.session.execute(oldest).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many letters wait, and since when the oldest does."""
+
+    count: int
+    since: datetime | None
+
+
+def waiting() -> Waiting:
+    """The letters that are not sent yet."""
+    unsent = select(func.count(), func.min(OutgoingMail.written_at)).where(OutgoingMail.sent_at.is_(None))
+    return Waiting(*db.session.execute(unsent).one())
+
+
+def listed(*, is_sent: bool | None = None) -> Select[*tuple[Any, ...]]:
+    """A SELECT of letters (id, recipient, subject, written_at, sent_at), the latest first; None: all of them."""
+    m = OutgoingMail
+    rows = select(m.id, m.recipient, m.subject, m.written_at, m.sent_at).order_by(m.id.desc())
+    if is_sent is None:
+        return rows
+    return rows.where(m.sent_at.is_not(None) if is_sent else m.sent_at.is_(None))
 
 
 def send_waiting(server: AbstractContextManager[smtplib.SMTP], *, sender: str, at: datetime) -> int:

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint, func, insert, select
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Select, UniqueConstraint, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
 from exchange.database import Base, db
+from exchange.errors import NotFound
 from exchange.identity.actors import Actor
 from exchange.ledger import invariants
 
@@ -36,7 +39,10 @@ class SettlementObligation(Base):
     """Gross: what one organization must hand to another for the workers who went, by component."""
 
     __tablename__ = "settlement_obligation"
-    __table_args__ = (CheckConstraint("payer_id <> payee_id", name="two_organizations"), CheckConstraint("amount_cents > 0", name="positive"))
+    __table_args__ = (
+        CheckConstraint("payer_id <> payee_id", name="two_organizations"),
+        CheckConstraint("amount_cents > 0", name="positive"),
+    )
 
     batch_id: Mapped[int] = mapped_column(ForeignKey("settlement_batch.id"), primary_key=True, autoincrement=False)
     payer_id: Mapped[int] = mapped_column(ForeignKey("organization.id"), primary_key=True, autoincrement=False)
@@ -79,9 +85,13 @@ def positions_of(obligations: list[Gross]) -> Mapping[int, int]:
     return net
 
 
-def settle(reference: str, *, obligations: list[Gross], effective_at: datetime, by: Actor, at: datetime) -> SettlementBatch:
+def settle(
+    reference: str, *, obligations: list[Gross], effective_at: datetime, by: Actor, at: datetime
+) -> SettlementBatch:
     """Write a batch with its gross obligations and net positions; called again it returns the one there is."""
-    existing = db.session.execute(select(SettlementBatch).where(SettlementBatch.reference == reference)).scalar_one_or_none()
+    existing = db.session.execute(
+        select(SettlementBatch).where(SettlementBatch.reference == reference)
+    ).scalar_one_or_none()
     if existing is not None:
         return existing
     batch = SettlementBatch(reference=reference, effective_at=effective_at, netted_at=at)
@@ -109,6 +119,77 @@ def settle(reference: str, *, obligations: list[Gross], effective_at: datetime, 
     return batch
 
 
+# --- looking back ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One batch in a line: all gross obligations, and the cash that has to move after netting, in cents."""
+
+    id: int
+    reference: str
+    effective_at: datetime
+    netted_at: datetime
+    gross_cents: int
+    net_cents: int
+    payments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Gross: what one organization hands to another for one component."""
+
+    payer_id: int
+    payee_id: int
+    component: str
+    amount_cents: int
+    workers: int
+
+
+def batches() -> Select[*tuple[Any, ...]]:
+    """A SELECT of every batch (the columns of ``Summary``), the latest first."""
+    b, o, p = SettlementBatch, SettlementObligation, SettlementPosition
+    gross = select(func.sum(o.amount_cents).cast(BigInteger)).where(o.batch_id == b.id).scalar_subquery()
+    owing = (p.batch_id == b.id, p.net_cents < 0)
+    net = select(func.sum(-p.net_cents).cast(BigInteger)).where(*owing).scalar_subquery()
+    payments = select(func.count()).select_from(p).where(*owing).correlate(b).scalar_subquery()
+    return select(
+        b.id,
+        b.reference,
+        b.effective_at,
+        b.netted_at,
+        func.coalesce(gross, 0).label("gross_cents"),
+        func.coalesce(net, 0).label("net_cents"),
+        payments.label("payments"),
+    ).order_by(b.id.desc())
+
+
+def summary_of(batch_id: int) -> Summary:
+    """One batch; ``NotFound`` where there is none."""
+    row = db.session.execute(batches().where(SettlementBatch.id == batch_id)).one_or_none()
+    if row is None:
+        raise NotFound(_l("There is no such settlement."))
+    return Summary(*row)
+
+
+def pairs_of(batch_id: int) -> list[Pair]:
+    """The gross obligations of a batch, the largest first."""
+    o = SettlementObligation
+    rows = (
+        select(o.payer_id, o.payee_id, o.component, o.amount_cents, o.workers)
+        .where(o.batch_id == batch_id)
+        .order_by(o.amount_cents.desc(), o.payer_id, o.payee_id, o.component)
+    )
+    return [Pair(*row) for row in db.session.execute(rows)]
+
+
+def nets_of(batch_id: int) -> dict[int, int]:
+    """Each organization's net position in a batch: owed to it, or (negative) owed by it, in cents."""
+    p = SettlementPosition
+    rows = select(p.organization_id, p.net_cents).where(p.batch_id == batch_id).order_by(p.net_cents.desc(), p.id)
+    return dict(db.session.execute(rows).tuples().all())
+
+
 @invariants.rule(8, "settlement sums to zero and equals the gross pairs")
 def _nets_equal_gross() -> list[str]:
     o, p = SettlementObligation, SettlementPosition
@@ -122,4 +203,7 @@ def _nets_equal_gross() -> list[str]:
         .having(func.sum(everything.c.cents) != 0)
         .limit(invariants.FIRST)
     )
-    return [f"settlement {batch}, organization {org}: the net is off by {cents} cents" for batch, org, cents in db.session.execute(off)]
+    return [
+        f"settlement {batch}, organization {org}: the net is off by {cents} cents"
+        for batch, org, cents in db.session.execute(off)
+    ]

@@ -6,6 +6,7 @@ stands for "held by the exchange": money that is with no provider is on its book
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
@@ -104,6 +105,12 @@ def named(name: str, *, kind: OrganizationKind) -> Organization | None:
     return db.session.execute(
         select(Organization).where(Organization.kind == kind, Organization.name == name)
     ).scalar_one_or_none()
+
+
+def names_of(organization_ids: Collection[int]) -> dict[int, str]:
+    """The names of some organizations by id."""
+    rows = select(Organization.id, Organization.name).where(Organization.id.in_(organization_ids))
+    return dict(db.session.execute(rows).tuples().all())
 
 
 def exchange_id() -> int:

@@ -6,15 +6,16 @@ is both has two logins. Names and addresses live here and nowhere near the journ
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar
 
 from flask_security import AsaList, UserMixin
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, select
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange.database import Base, Choice, Instant, one_of
+from exchange.database import Base, Choice, Instant, db, one_of
 from exchange.identity.actors import SECOND_FACTOR_REQUIRED, Actor, Audience
 
 
@@ -81,3 +82,9 @@ class Login(Base, UserMixin):
     def as_actor(self) -> Actor:
         """The capacity in which this login acts."""
         return Actor(self.audience, self.name, login_id=self.id, organization_id=self.organization_id)
+
+
+def names_of(login_ids: Collection[int | None]) -> dict[int | None, str]:
+    """The names of some logins by id, for lists of who did what; who was forgotten is absent."""
+    rows = select(Login.id, Login.name).where(Login.id.in_([id_ for id_ in login_ids if id_ is not None]))
+    return dict(db.session.execute(rows).tuples().all())

@@ -1,13 +1,15 @@
 """What does the operator see of the exchange's own work?
 
-The jobs: what each does, what is due, every run with its result, the rules it left broken; and a button
-that does now what the scheduler would do in a few seconds.
+The jobs: what each does, what is due, every run with its result, the rules it left broken; a button that does
+now what the scheduler would do in a few seconds; the letters; and what upper packages put on the overview.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from flask import flash, redirect, render_template, request, url_for
@@ -16,7 +18,7 @@ from flask_babel import LazyString, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from exchange import clock
+from exchange import clock, outgoing_mail
 from exchange.errors import Refusal
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
@@ -29,6 +31,7 @@ from exchange.web.audiences import audience_blueprint
 bp = audience_blueprint("operator", __name__, Audience.OPERATOR, "/operator")
 bp.add_to_nav("home", _l("Overview"), order=0)
 bp.add_to_nav("show_jobs", _l("Jobs"), order=60)
+bp.add_to_nav("show_mail", _l("Letters"), order=80)
 
 STATES: Final[dict[RunState, tuple[str, LazyString]]] = {
     RunState.RUNNING: ("waiting", _l("Running")),
@@ -38,15 +41,37 @@ STATES: Final[dict[RunState, tuple[str, LazyString]]] = {
 }
 """How a run's state is shown: kind of tag, and word."""
 
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What an upper package says on the overview: a heading that leads to its page, and sentences."""
+
+    heading: str
+    url: str
+    sentences: Sequence[str]
+
+
+_cards: list[Callable[[datetime], Card]] = []
+
+
+def overview_card(make: Callable[[datetime], Card]) -> Callable[[datetime], Card]:
+    """Put a card on the operator's overview; ``make`` is told the present instant."""
+    _cards.append(make)
+    return make
+
+
 _AT_MOST_SECONDS: Final = 10  # that a button keeps its page waiting; the scheduler does the rest
 
 
 @bp.get("/")
 def home() -> str:
     """Is all well?"""
-    standings = overview.standings(clock.now())
+    at = clock.now()
+    standings = overview.standings(at)
     return render_template(
         "operator/home.html",
+        cards=[make(at) for make in _cards],
+        waiting_mail=outgoing_mail.waiting(),
         leads=lease.is_held(),
         due=sum(one.due_now for one in standings),
         failed=[one for one in standings if one.last is not None and one.last.state is RunState.FAILED],
@@ -81,6 +106,23 @@ def show_runs() -> str:
         state_options=[("", _("Any")), *((one.value, word) for one, (_kind, word) in STATES.items())],
         lines_of=overview.lines_of,
     )
+
+
+@bp.get("/letters")
+def show_mail() -> str:
+    """The letters that wait or went out; addresses are masked, and what they say is nobody's here."""
+    state = request.args.get("state", "")
+    page = tables.read_page(outgoing_mail.listed(is_sent=MAIL_STATES.get(state)), number=tables.asked_page())
+    return render_template(
+        "operator/mail.html",
+        page=page,
+        state=state,
+        state_options=[("", _("Any")), ("waiting", _("Waits")), ("sent", _("Sent"))],
+        waiting=outgoing_mail.waiting(),
+    )
+
+
+MAIL_STATES: Final = {"waiting": False, "sent": True}
 
 
 @bp.post("/jobs/<name>/run")

@@ -8,7 +8,7 @@ never changed: contributions, windows and reserve checks were computed by it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -179,6 +179,28 @@ def timeline() -> Timeline:
     )
 
 
+def listed() -> Sequence[PolicyVersion]:
+    """Every version that was ever proposed, the latest to take effect first."""
+    latest_first = select(PolicyVersion).order_by(PolicyVersion.effective_on.desc(), PolicyVersion.id.desc())
+    return db.session.scalars(latest_first).all()
+
+
+def called(version_id: int) -> PolicyVersion:
+    """The version with that id; ``NotFound`` where there is none."""
+    version = db.session.get(PolicyVersion, version_id)
+    if version is None:
+        raise NotFound(_l("There is no such version of the policy."))
+    return version
+
+
+def one_before(version: PolicyVersion) -> PolicyVersion | None:
+    """The approved version that this one follows (or would follow); None where it is the first."""
+    earlier = select(PolicyVersion).where(
+        PolicyVersion.state == PolicyState.APPROVED, PolicyVersion.effective_on < version.effective_on
+    )
+    return db.session.scalars(earlier.order_by(PolicyVersion.effective_on.desc()).limit(1)).one_or_none()
+
+
 def _in_force(day: date) -> PolicyVersion | None:
     approved = select(PolicyVersion).where(
         PolicyVersion.state == PolicyState.APPROVED, PolicyVersion.effective_on <= day
@@ -249,36 +271,54 @@ def propose(policy_text: str, *, effective_on: date, by: Actor, at: datetime) ->
 
 
 def approve(version: PolicyVersion, *, by: Actor, at: datetime) -> None:
-    """Let the version take effect on its date. Refuses the proposer, and what has been decided or come too late."""
-    login_id = _regulator(by)
+    """Let the version take effect on its date. Refuses as ``refusal_to_approve`` says."""
     db.session.refresh(version, with_for_update=True)
-    _must_become(version, PolicyState.APPROVED)
-    if login_id == version.proposed_by:
-        raise SamePerson(_l("You proposed this version: another regulator has to approve it."))
-    refusal = refusal_to_take_effect(read(version.text), version.effective_on, at=at)
+    refusal = refusal_to_approve(version, by=by, at=at)
     if refusal is not None:
         raise refusal
-    version.state, version.approved_by, version.approved_at = PolicyState.APPROVED, login_id, at
+    version.state, version.approved_by, version.approved_at = PolicyState.APPROVED, by.login_id, at
     db.session.flush()
     _record("policy.approved", version, by=by, at=at)
 
 
+def refusal_to_approve(version: PolicyVersion, *, by: Actor, at: datetime) -> Refusal | None:
+    """Why this person cannot approve the version now: who proposed it cannot, nor can what is decided or too late."""
+    refusal = _refusal_of_step(version, PolicyState.APPROVED, by=by)
+    if refusal is not None:
+        return refusal
+    if by.login_id == version.proposed_by:
+        return SamePerson(_l("You proposed this version: another regulator has to approve it."))
+    return refusal_to_take_effect(read(version.text), version.effective_on, at=at)
+
+
 def withdraw(version: PolicyVersion, *, reason: str, by: Actor, at: datetime) -> None:
-    """Take a version back, as long as it does not hold yet."""
-    login_id = _regulator(by)
+    """Take a version back, as long as it does not hold yet. Refuses as ``refusal_to_withdraw`` says."""
     db.session.refresh(version, with_for_update=True)
-    _must_become(version, PolicyState.WITHDRAWN)
-    today = local_date(at, policy_of(version).zone)
-    if version.state is PolicyState.APPROVED and version.effective_on <= today:
-        raise NotOpenForDecision(_l("This version holds already. Propose another one that follows it."))
-    version.state, version.withdrawn_by, version.withdrawn_at = PolicyState.WITHDRAWN, login_id, at
+    refusal = refusal_to_withdraw(version, by=by, at=at)
+    if refusal is not None:
+        raise refusal
+    version.state, version.withdrawn_by, version.withdrawn_at = PolicyState.WITHDRAWN, by.login_id, at
     db.session.flush()
     _record("policy.withdrawn", version, by=by, at=at, reason=reason)
 
 
-def _must_become(version: PolicyVersion, state: PolicyState) -> None:
+def refusal_to_withdraw(version: PolicyVersion, *, by: Actor, at: datetime) -> Refusal | None:
+    """Why this person cannot take the version back now; None when he can."""
+    refusal = _refusal_of_step(version, PolicyState.WITHDRAWN, by=by)
+    if refusal is not None:
+        return refusal
+    today = local_date(at, policy_of(version).zone)
+    if version.state is PolicyState.APPROVED and version.effective_on <= today:
+        return NotOpenForDecision(_l("This version holds already. Propose another one that follows it."))
+    return None
+
+
+def _refusal_of_step(version: PolicyVersion, state: PolicyState, *, by: Actor) -> Refusal | None:
+    if by.audience is not Audience.REGULATOR or by.login_id is None:
+        return NotARegulator(_l("Only a regulator decides on the policy of this program."))
     if state not in MAY_BECOME[version.state]:
-        raise NotOpenForDecision(_l("This version has been decided on already."))
+        return NotOpenForDecision(_l("This version has been decided on already."))
+    return None
 
 
 def _regulator(by: Actor) -> int:

@@ -1,0 +1,11 @@
+"""How does a browser get a file to save?"""
+
+from __future__ import annotations
+
+from flask import Response
+
+
+def csv_answer(text: str, name: str) -> Response:
+    """A CSV file (see ``exchange.exports``) under the name."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, mimetype="text/csv", headers=headers)
