@@ -14,7 +14,7 @@ OTHER_GUARDS = {
     "": "static files are for anybody",
     "language": "a cookie, for anybody",
     "security": "signing in: Flask-Security's own guards",
-    "api": "each operation asks for its key",
+    "api_v1": "each request names its token: enrollment/api.py asks before every operation",
     "api-docs": "the description of the API is for anybody",
 }
 
