@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from enrollment.pages import (
+    corrections,
     employer,
     employer_report,
     employer_tokens,
@@ -28,5 +29,5 @@ WORKER: list[Blueprint] = [
     worker_switches.bp,
     worker_statement.bp,
 ]
-EMPLOYER: list[Blueprint] = [employer.bp, employer_report.bp, employer_tokens.bp]
-BLUEPRINTS: list[Blueprint] = [public_home.bp, *WORKER, *EMPLOYER, *provider.BLUEPRINTS]
+EMPLOYER: list[Blueprint] = [employer.bp, employer_report.bp, employer_tokens.bp, corrections.employer_bp]
+BLUEPRINTS: list[Blueprint] = [public_home.bp, *WORKER, *EMPLOYER, corrections.operator_bp, *provider.BLUEPRINTS]

@@ -88,7 +88,7 @@ def _lines(remittance_id: int) -> Select[*tuple[Any, ...]]:
         select(
             c.id, c.line, BenefitAccount.number, c.work_from, c.work_to, c.place, c.sector, c.worker_class, c.minutes,
             c.earnings_cents, c.fee_cents, c.tolls_cents, c.jobs, c.rule, c.explanation, c.owed_cents, c.extra_cents,
-            c.late_cents, c.reversed_by_id, c.policy_version_id,
+            c.late_cents, c.reversed_by_id, c.entry_id, c.policy_version_id,
             (c.owed_cents + c.extra_cents + c.late_cents).label("amount_cents"),
         )
         .join(BenefitAccount, BenefitAccount.id == c.benefit_account_id)

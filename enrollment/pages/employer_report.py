@@ -106,10 +106,27 @@ def _rows_asked() -> int:
     return min(int(text), MOST_LINES) if text.isascii() and text.isdigit() and len(text) < 3 else 1
 
 
+_FIGURES: Final = {
+    "jobs": {Basis.JOBS},
+    "earnings_cents": {Basis.EARNINGS},
+    "fee_cents": {Basis.FEE, Basis.FEE_AND_TOLLS},
+    "tolls_cents": {Basis.FEE_AND_TOLLS},
+}
+"""Fields that are only asked for where a rule is computed from such a figure."""
+
+
+def _bases(policy: Policy, sector: str) -> set[Basis]:
+    """The figures that some rule for the sector is computed from."""
+    rules = (rule for rule in policy.contributions.rules if not rule.sectors or sector in rule.sectors)
+    return {basis for rule in rules for basis in rule.bases}
+
+
 def _prepare(row: Any, employer: Employer, policy: Policy, today: date) -> None:
-    """Offer the policy's places and sectors, and ask only for figures that some rule is computed from."""
+    """Ask for the figures of the employer's own sector; offer the sectors that need no other."""
+    own = _bases(policy, employer.sector) | {Basis.MINUTES}
+    sectors = [sector for sector in policy.sectors if _bases(policy, sector.code) <= own]
     row.place.choices = [SelectChoice(place.code, place.name) for place in policy.places]
-    row.sector.choices = [SelectChoice(sector.code, sector.name) for sector in policy.sectors]
+    row.sector.choices = [SelectChoice(sector.code, sector.name) for sector in sectors]
     row.worker_class.choices = [SelectChoice(kind.value, kind.value) for kind in WorkerClass]
     if not row.sector.raw_data:
         row.sector.data = employer.sector
@@ -117,14 +134,10 @@ def _prepare(row: Any, employer: Employer, policy: Policy, today: date) -> None:
         row.worker_class.data = WorkerClass.EMPLOYEE.value
     for day in (row.first_day, row.last_day):
         day.within(None, today)
-    bases = {basis for rule in policy.contributions.rules for basis in rule.bases}
-    for needed, names in (
-        ({Basis.JOBS}, ("jobs",)),
-        ({Basis.EARNINGS}, ("earnings_cents",)),
-        ({Basis.FEE, Basis.FEE_AND_TOLLS}, ("fee_cents",)),
-        ({Basis.FEE_AND_TOLLS}, ("tolls_cents",)),
-    ):
-        for name in names if not needed & bases else ():
+    for field in (row.number, row.first_day, row.last_day):
+        field.flags.required = True  # in every row that is filled in at all
+    for name, bases in _FIGURES.items():
+        if not bases & own:
             del row[name]
 
 

@@ -20,7 +20,7 @@ from exchange.database import db, unit_of_work
 from exchange.identity.actors import Audience
 from exchange.money import Unit
 from tests.support.browser import assert_accessible, assert_fits
-from tests.support.employer_makers import balances_of, make_account, make_employer, open_program
+from tests.support.employer_makers import balances_of, make_account, make_employer, open_program, pay
 from tests.support.signing_in import form_token, make_login, post, sign_in
 
 HEAD = "account_number,first_day,place,minutes,jobs,extra\r\n"
@@ -175,6 +175,33 @@ class TestOthers:
         assert [other.get(f"{remittance}{end}").status_code for end in ("", ".csv")] == [404, 404]
         assert [post(other, f"{remittance}/{deed}").status_code for deed in ("pay", "cancel")] == [404, 404]
         assert boss.get(f"{remittance}.csv").text.count(account.number) == 1
+
+
+class TestCorrection:
+    def test_is_asked_by_the_employer_and_decided_by_the_operator(
+        self, boss: FlaskClient, app: Flask, account: BenefitAccount
+    ) -> None:
+        draft = upload(boss, HEAD + f"{account.number},{today()},US-WA,60,,").headers["Location"]
+        remittance = post(boss, f"{draft}/send").headers["Location"]
+        pay(int(remittance.rpartition("/")[2]), at=clock.now())
+        link = re.search(r"/employer/contributions/[0-9]+/correction", boss.get(remittance).text)
+        assert link is not None
+        assert post(boss, link[0], {"reason": ""}).status_code == 422
+        assert post(boss, link[0], {"reason": "Reported for the wrong person"}).status_code == 303
+        assert post(boss, link[0], {"reason": "Again"}).status_code == 422
+
+        operator = app.test_client()
+        sign_in(operator, make_login(Audience.OPERATOR, "Olga"))
+        asked = re.search(r"/operator/corrections/[0-9]+", operator.get("/operator/corrections/").text)
+        assert asked is not None
+        assert "wrong person" in operator.get(asked[0]).text
+        assert post(operator, asked[0]).status_code == 422  # neither carried out nor refused with a reason
+        assert post(operator, asked[0], {"decision": "carry_out"}).status_code == 303
+        assert post(operator, asked[0], {"decision": "carry_out"}).status_code == 422
+
+        assert balances_of(account.id) == {}
+        assert "Taken back" in boss.get(remittance).text
+        assert "Credit" in boss.get("/employer/").text
 
 
 class TestToken:
