@@ -159,9 +159,10 @@ def _entered(
     entered = insert_or_ignore(Remittance).rows().values(row).returning(Remittance.id)
     id_ = db.session.execute(entered).scalar_one_or_none()
     if id_ is None:
+        under_key = false() if request_key is None else Remittance.request_key == request_key
         same = select(Remittance.id).where(
             Remittance.employer_id == employer.organization_id,
-            (Remittance.content_digest == report.digest) | (Remittance.request_key == request_key),
+            (Remittance.content_digest == report.digest) | under_key,
             Remittance.state != RemittanceState.CANCELLED,
         )
         raise _already(db.session.execute(same.limit(1)).scalar_one())

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -9,9 +11,19 @@ from sqlalchemy import func, select
 
 from enrollment import contributions, employers
 from enrollment.contributions import AlreadyReported, NotOpen, ReportRefused, RequestKeyReused
-from enrollment.models import BenefitAccount, Contribution, Employer, Employment, Remittance, RemittanceState
-from exchange.database import db, unit_of_work
+from enrollment.models import (
+    BenefitAccount,
+    Contribution,
+    Employer,
+    Employment,
+    Remittance,
+    RemittanceState,
+    Worker,
+)
+from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import NotAllowed
+from exchange.identity import access, login
+from exchange.identity.actors import Actor, Audience
 from exchange.money import Unit
 from tests.support.employer_makers import (
     AT,
@@ -19,8 +31,10 @@ from tests.support.employer_makers import (
     balances_of,
     entries,
     funds_of,
+    join,
     make_account,
     make_employer,
+    make_package,
     open_program,
     pay,
     staff_of,
@@ -125,6 +139,67 @@ class TestSubmit:
 
         employment = db.session.execute(select(Employment)).scalar_one()
         assert (employment.first_worked_on, employment.last_worked_on) == (date(2026, 9, 1), date(2026, 11, 1))
+
+    def test_by_several_at_once_is_taken_once(self, app: Flask, employer: Employer, account: BenefitAccount) -> None:
+        employer_id, line = employer.organization_id, work(account)
+        db.session.rollback()
+        start = Barrier(4)
+
+        def one() -> str:
+            with app.app_context():
+                start.wait()
+                try:
+                    in_unit_of_work(
+                        lambda: contributions.submit(
+                            [line], employer=db.session.get_one(Employer, employer_id), source="api", by=BY, at=AT
+                        )
+                    )
+                except AlreadyReported:
+                    return "refused"
+                return "taken"
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = [future.result() for future in [pool.submit(one) for _ in range(4)]]
+
+        assert sorted(answers) == ["refused", "refused", "refused", "taken"]
+        assert db.session.execute(select(func.count()).select_from(Contribution)).scalar_one() == 1
+
+
+class TestScope:
+    def test_shows_each_what_is_his(self, employer: Employer, account: BenefitAccount) -> None:
+        with unit_of_work():
+            package = make_package({"emergency": 10_000}, fee_bp=0)
+            join(account, package)
+            owner = login.create(
+                "ada@example.org",
+                password=None,
+                name="Ada",
+                audience=Audience.WORKER,
+                organization_id=None,
+                by=BY,
+                at=AT,
+            ).as_actor()
+            db.session.get_one(Worker, account.worker_id).login_id = owner.login_id
+        pay(report(employer, work(account)))
+        other, provider = employer.organization_id + 1_000, package.provider_id
+        seen = {
+            Actor(Audience.EMPLOYER, "own", organization_id=employer.organization_id): (1, 1, 1),
+            Actor(Audience.EMPLOYER, "other", organization_id=other): (0, 0, 0),
+            owner: (1, 0, 0),
+            Actor(Audience.WORKER, "other", login_id=10_000): (0, 0, 0),
+            Actor(Audience.PROVIDER, "own", organization_id=provider): (1, 0, 0),
+            Actor(Audience.PROVIDER, "other", organization_id=other): (0, 0, 0),
+            Actor(Audience.REGULATOR, "any", organization_id=other): (1, 1, 1),
+            Actor(Audience.OPERATOR, "any", organization_id=other): (1, 1, 1),
+            Actor(Audience.PUBLIC, "any"): (0, 0, 0),
+        }
+
+        for actor, counts in seen.items():
+            found = tuple(
+                len(db.session.execute(access.selecting(model, actor)).all())
+                for model in (Contribution, Remittance, Employer)
+            )
+            assert found == counts, actor
 
 
 class TestLateness:
