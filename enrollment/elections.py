@@ -12,10 +12,18 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, false, select, true, update
 
 from enrollment import memberships, windows
-from enrollment.models import BenefitAccount, Election, ElectionState, EnrollmentWindow, Worker
+from enrollment.models import (
+    BenefitAccount,
+    Election,
+    ElectionState,
+    EnrollmentWindow,
+    Switch,
+    SwitchState,
+    Worker,
+)
 from exchange import audit, calendar
 from exchange.clock import local_date
 from exchange.database import db, is_sqlite
@@ -212,6 +220,9 @@ def _leave(election: Election | None, state: ElectionState) -> None:
         assert state in STEPS[election.state], f"an election that is {election.state} does not become {state}"
         election.state = state
         db.session.flush()
+        # A special enrollment can replace a choice that was ordered already: that order is void.
+        void = update(Switch).where(Switch.election_id == election.id, Switch.state == SwitchState.ORDERED)
+        db.session.execute(void.values(state=SwitchState.ABANDONED, reason="the worker chose again"))
 
 
 @scope_of(Election)

@@ -86,6 +86,23 @@ class TestOrderWindow:
         assert town.order() == 0
 
 
+class TestOrderSpecial:
+    def test_takes_the_place_of_what_open_enrollment_had_ordered(self, town: Town) -> None:
+        ada = town.member("Ada", package_id=town.harbor, holding=LEAVE)
+        town.choose(ada, town.valley)
+        town.order()
+        after_close = CLOSES + timedelta(days=2)
+        town.open_special(ada, cause="provider_withdrawn", event_on=EFFECTIVE.date(), at=after_close)
+
+        town.choose(ada, town.summit, at=after_close, special=True)
+        in_unit_of_work(lambda: switching.order_special(by=BY, at=EFFECTIVE))
+        town.carry_out()
+
+        assert memberships.current(ada).package_id == town.summit
+        states = db.session.execute(select(Switch.state).order_by(Switch.id)).scalars().all()
+        assert states == [SwitchState.ABANDONED, SwitchState.CARRIED_OUT]
+
+
 class TestCarryOut:
     def test_leaves_nothing_behind_at_the_provider_the_worker_left(self, town: Town) -> None:
         ada = town.member("Ada", package_id=town.harbor, holding=HARBOR_HOLDING)

@@ -151,14 +151,21 @@ class Town:
         if moved:
             journal.post([Posting(key, "test", WHILE_OPEN.date(), moved)], by=BY, at=WHILE_OPEN)
 
-    def choose(self, account_id: int, package_id: int, *, at: datetime = WHILE_OPEN) -> int:
+    def open_special(self, account_id: int, *, cause: str, event_on: date, at: datetime) -> None:
+        """Open a special enrollment for one worker."""
+        found = self.policy.cause(cause)
+        in_unit_of_work(
+            lambda: windows.open_special([account_id], cause=found, event_on=event_on, policy=self.policy, by=BY, at=at)
+        )
+
+    def choose(self, account_id: int, package_id: int, *, at: datetime = WHILE_OPEN, special: bool = False) -> int:
         """The worker elects a package for 2027; the election's id."""
 
         def elect() -> Election:
             account = db.session.get_one(BenefitAccount, account_id)
             return elections.elect(
                 account,
-                window=self.window,
+                window=windows.open_for(account, at)[0] if special else self.window,
                 version=self.version_of(package_id),
                 policy=self.policy,
                 by=BY,
