@@ -65,6 +65,16 @@ class Statement:
     changes_provider: bool
     refusal: Refusal | None
 
+    @property
+    def cents(self) -> int:
+        """All the money there is."""
+        return sum(move.cents for move in self.moves)
+
+    @property
+    def minutes(self) -> int:
+        """All the leave there is."""
+        return sum(move.minutes or 0 for move in self.moves)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -134,22 +144,22 @@ def choices(account: BenefitAccount, *, window: EnrollmentWindow, policy: Policy
     year = plan_year_for(window, policy=policy, at=at)
     mine = memberships.current(account.id).package_id
     place = db.session.execute(select(Worker.place).where(Worker.id == account.worker_id)).scalar_one()
-    versions = list(db.session.execute(shelf.on_sale(year, place)).scalars())
-    versions += _own_not_on_sale(mine, year, {version.id for version in versions})
+    on_sale = list(db.session.execute(shelf.on_sale(year, place)).scalars())
+    own = _own_not_on_sale(mine, year, {version.id for version in on_sale})
+    # What is on sale for this year and place can be refused for reasons of the worker's only: one answer serves all.
+    shared = _refusal(account, on_sale[0], window=window, policy=policy, at=at) if on_sale else None
+    refusals = {version.id: _refusal(account, version, window=window, policy=policy, at=at) for version in own}
     standing = elections.standing(account.id, year)
-    by_id = {version.id: version for version in versions}
-    offers = sorted(shelf.offers(list(by_id)), key=lambda offer: (offer.provider_name, offer.package_name))
+    offers = shelf.offers([version.id for version in (*on_sale, *own)])
     return [
         Choice(
             offer=offer,
             is_mine=offer.package_id == mine,
             is_chosen=standing is not None and standing.package_version_id == offer.version_id,
-            refusal=refusal_to_choose(
-                account, window=window, version=by_id[offer.version_id], policy=policy, at=at
-            ),
+            refusal=refusals.get(offer.version_id, shared),
         )
-        for offer in offers
-    ]  # fmt: skip
+        for offer in sorted(offers, key=lambda offer: (offer.provider_name, offer.package_name))
+    ]
 
 
 def _own_not_on_sale(package_id: int | None, plan_year: str, known: Collection[int]) -> list[PackageVersion]:
@@ -158,10 +168,9 @@ def _own_not_on_sale(package_id: int | None, plan_year: str, known: Collection[i
     return [version for version in db.session.execute(own).scalars() if version.id not in known]
 
 
-def refusal_to_choose(
-    account: BenefitAccount, *, window: EnrollmentWindow, version: PackageVersion, policy: Policy, at: datetime
+def _refusal(
+    account: BenefitAccount, version: PackageVersion, *, window: EnrollmentWindow, policy: Policy, at: datetime
 ) -> Refusal | None:
-    """The weightiest reason why this choice is not taken; None when it is."""
     refusals = elections.refusals_to_elect(account, window=window, version=version, policy=policy, at=at)
     return next(refusals, None)
 
@@ -195,7 +204,7 @@ def statement(
         losses=comparison.losses(present, offer, policy=policy) if present else (),
         changes_nothing=current.package_id == offer.package_id,
         changes_provider=current.provider_id != offer.provider_id,
-        refusal=refusal_to_choose(account, window=window, version=version, policy=policy, at=at),
+        refusal=_refusal(account, version, window=window, policy=policy, at=at),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from flask_babel import gettext
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, select
 
 from enrollment import accounts, memberships
@@ -27,7 +28,7 @@ from exchange.calendar import plan_year_of
 from exchange.clock import local_date
 from exchange.database import db
 from exchange.identity.organizations import Organization, exchange_id
-from exchange.money import Unit
+from exchange.money import Unit, format_dollars
 from exchange.policy.document import Nature, Policy
 from providers import shelf
 from providers.comparison import WorkPattern
@@ -246,7 +247,9 @@ def paid(contribution_ids: Sequence[int], *, policy: Policy) -> list[Paid]:
             c.work_from,
             c.work_to,
             c.place,
-            c.owed_cents + c.extra_cents + c.late_cents,
+            c.owed_cents,
+            c.extra_cents,
+            c.late_cents,
             c.explanation,
             c.entry_id,
             c.reversed_by_id,
@@ -257,23 +260,31 @@ def paid(contribution_ids: Sequence[int], *, policy: Policy) -> list[Paid]:
         .where(c.id.in_(contribution_ids))
     )
     places = place_names(policy)
-    found = {
-        id_: Paid(
+    found = {}
+    for row in db.session.execute(rows):
+        id_, employer, first, last, place, owed, extra, late, words, entry_id, reversed_by_id, paid_at = row
+        found[id_] = Paid(
             id=id_,
             employer=employer,
             work_from=first,
             work_to=last,
             place=places.get(place, place),
-            cents=cents,
-            explanation=explanation,
+            cents=owed + extra + late,
+            explanation=_explained(words, extra, late),
             state=_state(entry_id, reversed_by_id, paid_at),
             posted_at=paid_at,
         )
-        for id_, employer, first, last, place, cents, explanation, entry_id, reversed_by_id, paid_at in (
-            db.session.execute(rows)
-        )
-    }
     return [found[id_] for id_ in contribution_ids]
+
+
+def _explained(words: str, extra_cents: int, late_cents: int) -> str:
+    """The rule's computation, and what came on top of it."""
+    parts = [words]
+    if extra_cents:
+        parts.append(gettext("more than it must: %(cash)s", cash=format_dollars(extra_cents)))
+    if late_cents:
+        parts.append(gettext("for being late: %(cash)s", cash=format_dollars(late_cents)))
+    return "; ".join(part for part in parts if part)
 
 
 def _state(entry_id: int | None, reversed_by_id: int | None, paid_at: datetime | None) -> ContributionState:

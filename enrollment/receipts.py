@@ -48,14 +48,14 @@ class SwitchShown:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """One balance of a receipt: what stood at the old place and, the same, at the new one."""
+    """One benefit of a receipt: what stood at the old place (cents; minutes, 0: none) and, the same, at the new one."""
 
     old_holder: str
     old_name: str
     new_holder: str
     new_name: str
-    unit: Unit
-    amount: int
+    cents: int
+    minutes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,16 @@ class Receipt:
     entry_key: str | None
     posted_at: datetime | None
     carried: tuple[Carried, ...]
+
+    @property
+    def cents(self) -> int:
+        """All the money that was carried."""
+        return sum(one.cents for one in self.carried)
+
+    @property
+    def minutes(self) -> int:
+        """All the leave that was carried."""
+        return sum(one.minutes for one in self.carried)
 
 
 def switches_of(account_id: int, *, policy: Policy) -> Sequence[SwitchShown]:
@@ -142,7 +152,7 @@ def _carried(entry_id: int, policy: Policy) -> list[Carried]:
         .where(t.entry_id == entry_id)
         .order_by(source.c.component, t.unit.desc())
     )
-    return [
-        Carried(old, names.get(was, was), new, names.get(becomes, becomes), unit, amount)
-        for old, was, new, becomes, unit, amount in db.session.execute(rows)
-    ]
+    amounts: dict[tuple[str, str, str, str], dict[Unit, int]] = {}
+    for old, was, new, becomes, unit, amount in db.session.execute(rows):
+        amounts.setdefault((old, names.get(was, was), new, names.get(becomes, becomes)), {})[unit] = amount
+    return [Carried(*places, found.get(Unit.USD, 0), found.get(Unit.MIN, 0)) for places, found in amounts.items()]

@@ -119,15 +119,12 @@ def totals_of(provider_id: int) -> Totals:
 
 def requests_shown(requests: Sequence[LeaveRequest], *, policy: Policy, by: Actor) -> list[RequestShown]:
     """These requests with names and what they are worth now, in their order."""
-    names = dict(
-        db.session.execute(
-            select(BenefitAccount.id, Worker.legal_name)
-            .join(Worker, Worker.id == BenefitAccount.worker_id)
-            .where(BenefitAccount.id.in_([one.benefit_account_id for one in requests]))
-        )
-        .tuples()
-        .all()
+    rows = (
+        select(BenefitAccount.id, Worker.legal_name)
+        .join(Worker, Worker.id == BenefitAccount.worker_id)
+        .where(BenefitAccount.id.in_([one.benefit_account_id for one in requests]))
     )
+    names = {id_: name for id_, name in db.session.execute(rows)}  # noqa: C416 - a Row is no pair to mypy
     there = leave.leave_of_many(list(names))
     return [
         _shown(

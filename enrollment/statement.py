@@ -7,7 +7,7 @@ as out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
 
 from enrollment.models import Contribution, LeaveRequest, Switch
+from exchange.clock import local_date
 from exchange.database import core, db
 from exchange.identity.organizations import Organization
 from exchange.ledger.accounts import AccountKind, LedgerAccount
@@ -35,17 +36,34 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """One entry's effect on one component: cents and minutes (0: none), their direction, and the deed in words."""
+class Part:
+    """What a movement did to one component: cents and minutes (0: none)."""
 
-    entry_id: int
-    posted_at: datetime
-    words: str
     component: str
-    direction: Direction
     cents: int
     minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry's effect on the account in one direction: the deed in words, its parts and their sum."""
+
+    entry_id: int
+    posted_on: date
+    words: str
+    direction: Direction
+    parts: tuple[Part, ...]
     switch_id: int | None
+
+    @property
+    def cents(self) -> int:
+        """All the money that moved."""
+        return sum(part.cents for part in self.parts)
+
+    @property
+    def minutes(self) -> int:
+        """All the leave that moved."""
+        return sum(part.minutes for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +89,32 @@ def entries_of(account_id: int) -> Select[int]:
 
 
 def movements(entry_ids: Sequence[int], *, account_id: int, policy: Policy) -> list[Movement]:
-    """What these entries did to the account, in their order, one line for each component."""
+    """What these entries did to the account, in their order."""
     deeds = _deeds(entry_ids)
     names = {component.code: component.name for component in policy.components}
-    found: dict[int, dict[tuple[str, Direction], dict[Unit, int]]] = {id_: {} for id_ in entry_ids}
+    found: dict[int, dict[Direction, dict[str, dict[Unit, int]]]] = {id_: {} for id_ in entry_ids}
     posted_at: dict[int, datetime] = {}
+    for entry_id, at, direction, code, unit, amount in _transfers(entry_ids, account_id):
+        posted_at[entry_id] = at
+        amounts = found[entry_id].setdefault(direction, {}).setdefault(names.get(code, code), {})
+        amounts[unit] = amounts.get(unit, 0) + amount
+    return [
+        Movement(
+            entry_id=id_,
+            posted_on=local_date(posted_at[id_], policy.zone),
+            words=deeds[id_].words,
+            direction=direction,
+            parts=tuple(
+                Part(name, amounts.get(Unit.USD, 0), amounts.get(Unit.MIN, 0)) for name, amounts in parts.items()
+            ),
+            switch_id=deeds[id_].switch_id,
+        )
+        for id_ in entry_ids
+        for direction, parts in found[id_].items()
+    ]
+
+
+def _transfers(entry_ids: Sequence[int], account_id: int) -> Iterator[tuple[int, datetime, Direction, str, Unit, int]]:
     source, target = core(LedgerAccount).alias(), core(LedgerAccount).alias()
     t = LedgerTransfer
     rows = (
@@ -92,25 +131,8 @@ def movements(entry_ids: Sequence[int], *, account_id: int, policy: Policy) -> l
         .order_by(t.entry_id, t.seq)
     )  # fmt: skip
     for entry_id, at, unit, amount, giver, given, taker, taken in db.session.execute(rows):
-        posted_at[entry_id] = at
         direction = Direction.MOVED if giver == taker else Direction.OUT if giver == account_id else Direction.IN
-        code = given if direction is Direction.OUT else taken
-        line = found[entry_id].setdefault((code, direction), {})
-        line[unit] = line.get(unit, 0) + amount
-    return [
-        Movement(
-            entry_id=id_,
-            posted_at=posted_at[id_],
-            words=deeds[id_].words,
-            component=names.get(code, code),
-            direction=direction,
-            cents=amounts.get(Unit.USD, 0),
-            minutes=amounts.get(Unit.MIN, 0),
-            switch_id=deeds[id_].switch_id,
-        )
-        for id_ in entry_ids
-        for (code, direction), amounts in found[id_].items()
-    ]
+        yield entry_id, at, direction, given if direction is Direction.OUT else taken, unit, amount
 
 
 def _deeds(entry_ids: Sequence[int]) -> dict[int, _Deed]:

@@ -80,7 +80,8 @@ def compare() -> str:
     window = _window(me, request.args.get("window", type=int))
     offered = choosing.choices(me.account, window=window, policy=me.policy, at=me.at)
     asked = packages_asked()
-    chosen = [one for one in offered if one.is_mine or one.offer.version_id in asked]
+    beside = [one for one in offered if one.is_mine or one.offer.version_id in asked]
+    chosen = sorted(beside, key=lambda one: not one.is_mine)
     pattern = overview.pattern_of(me.account.id, today=me.today)
     table = comparison.compare([one.offer for one in chosen], pattern=pattern or USUAL, policy=me.policy)
     return render_template(

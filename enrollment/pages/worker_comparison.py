@@ -11,7 +11,7 @@ from flask_babel import ngettext
 
 from enrollment.choosing import Choice
 from exchange.web.filters import NOTHING, minutes, money, percent
-from providers.comparison import Comparison, Kind, WorkPattern, weekly_pattern
+from providers.comparison import Comparison, Kind, Row, WorkPattern, weekly_pattern
 
 USUAL: Final[WorkPattern] = weekly_pattern(minutes_per_week=30 * 60, cents_per_hour=200)
 """An example for who has no work on file yet: 30 hours a week, $2.00 paid in for each."""
@@ -39,11 +39,19 @@ def rows_of(table: Comparison) -> list[dict[str, Any]]:
             "label": str(row.label),
             "help": str(section.title),
             "cells": [written(row.kind, cell) for cell in row.cells],
-            "differs": row.differs and len(row.cells) > 1,
+            "differs": _differs(row),
         }
         for section in table.sections
         for row in section.rows
     ]
+
+
+def _differs(row: Row) -> bool:
+    """Whether a reader would say so: an odd cent of rounding is no difference between packages."""
+    cents = [cell for cell in row.cells if isinstance(cell, int)]
+    if row.kind is Kind.CENTS and len(cents) == len(row.cells):
+        return max(cents) - min(cents) > 1
+    return row.differs
 
 
 def written(kind: Kind, value: int | str | None) -> str:

@@ -26,14 +26,17 @@ bp = audience_blueprint("worker_register", __name__, Audience.PUBLIC, "/register
 class RegisterForm(forms.PageForm):
     """A person who works, for whomever."""
 
-    name = forms.NameField(_l("Full name"), [forms.needed()], hint=_l("As it stands on your papers."))
-    email = EmailField(_l("E-mail address"), [forms.needed()])
+    name = forms.NameField(
+        _l("Full name"), [forms.needed()], hint=_l("As it stands on your papers."), render_kw={"autocomplete": "name"}
+    )
+    email = EmailField(_l("E-mail address"), [forms.needed()], render_kw={"autocomplete": "email"})
     place = SelectField(_l("Where you live"), description=_l("It decides which packages you can choose."))
     password = PasswordField(
         _l("Password"),
         [forms.needed()],
         description=_l("At least %(count)s characters. Several words in a row are easy to keep in mind.",
                        count=login.SHORTEST_ALONE),
+        render_kw={"autocomplete": "new-password"},
     )  # fmt: skip
 
 

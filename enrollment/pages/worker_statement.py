@@ -10,7 +10,6 @@ from enrollment.pages.worker_home import csv_answer
 from enrollment.pages.worker_self import read_self
 from enrollment.statement import Direction
 from exchange import exports
-from exchange.clock import local_date
 from exchange.database import db
 from exchange.identity.actors import Audience
 from exchange.web import tables
@@ -49,7 +48,9 @@ def as_csv() -> Response:
     rows = []
     for one in statement.movements(ids, account_id=me.account.id, policy=me.policy):
         sign = -1 if one.direction is Direction.OUT else 1
-        on = local_date(one.posted_at, me.policy.zone)
-        figures = (sign * one.cents, sign * one.minutes)
-        rows.append((on, one.words, one.component, one.direction.value, *figures, f"e-{one.entry_id}"))
+        rows += [
+            (one.posted_on, one.words, part.component, one.direction.value, sign * part.cents, sign * part.minutes,
+             f"e-{one.entry_id}")
+            for part in one.parts
+        ]  # fmt: skip
     return csv_answer(exports.to_csv(headings, rows), "statement.csv")

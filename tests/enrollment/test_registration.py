@@ -1,0 +1,69 @@
+"""Does a person come out of registration with a sign-in, an account and a number, or with nothing?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from enrollment import account_numbers, memberships, registration
+from enrollment.models import BenefitAccount, Worker
+from enrollment.registration import Person
+from exchange.database import db, in_unit_of_work
+from exchange.errors import Refusal
+from exchange.identity import login
+from exchange.identity.actors import ANONYMOUS, Audience
+from exchange.identity.people import Login
+from exchange.notices import Notice
+from tests.support.enrollment_makers import WHILE_OPEN, Town
+
+ADA = Person("Ada Flores", "Ada.Flores@Example.org", "seven green boats", "US-WA/King County")
+
+
+@pytest.fixture
+def town(app: Flask) -> Town:
+    """Three providers and an open enrollment on this test's database."""
+    return Town()
+
+
+def register(town: Town, person: Person) -> int:
+    """Register in a unit of work of its own; the account's id."""
+    return in_unit_of_work(
+        lambda: registration.register(person, policy=town.policy, by=ANONYMOUS, at=WHILE_OPEN).account.id
+    )
+
+
+class TestRegister:
+    def test_gives_a_sign_in_and_an_account_that_the_exchange_holds(self, town: Town) -> None:
+        account_id = register(town, ADA)
+
+        account = db.session.get_one(BenefitAccount, account_id)
+        worker = db.session.get_one(Worker, account.worker_id)
+        way_in = db.session.get_one(Login, worker.login_id)
+        assert account_numbers.parse(account.number) == account.number
+        assert (way_in.email, way_in.audience) == ("ada.flores@example.org", Audience.WORKER)
+        assert memberships.current(account_id).provider_id == town.exchange
+        assert account.number in db.session.execute(select(Notice.body)).scalar_one()
+
+    @pytest.mark.parametrize(
+        ("person", "refusal"),
+        [
+            (ADA, login.EmailTaken),
+            (replace(ADA, email="ada at example"), login.BadEmail),
+            (replace(ADA, email="b@example.org", password="short"), login.WeakPassword),
+            (replace(ADA, email="b@example.org", place="US-OR"), registration.UnknownPlace),
+        ],
+    )
+    def test_refuses_and_leaves_nothing_behind(self, town: Town, person: Person, refusal: type[Refusal]) -> None:
+        register(town, ADA)
+
+        with pytest.raises(refusal):
+            register(town, person)
+
+        counted = [
+            db.session.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (Worker, BenefitAccount)
+        ]
+        assert counted == [1, 1]
