@@ -279,17 +279,10 @@ def carry_rights(zone: str) -> None:
 
 def mark_carried_out(at: datetime) -> None:
     """Switches and elections of the batch are done; each switch names its entry."""
-    s = Switch
     db.session.execute(
-        update(s)
-        .where(s.id.in_(select(batch.c.switch_id)))
-        .values(state=SwitchState.CARRIED_OUT, carried_out_at=at)
-        .execution_options(synchronize_session=False)
-    )
-    db.session.execute(
-        update(s)
-        .where(s.id == batch.c.switch_id, batch.c.entry_id.is_not(None))
-        .values(entry_id=batch.c.entry_id)
+        update(Switch)
+        .where(Switch.id == batch.c.switch_id)
+        .values(state=SwitchState.CARRIED_OUT, carried_out_at=at, entry_id=batch.c.entry_id)
         .execution_options(synchronize_session=False)
     )
     db.session.execute(

@@ -145,14 +145,17 @@ def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
 
 
 def open_selected(lines: Select[int, int, str, Unit]) -> None:
-    """Open workers' lines given by a SELECT of (organization_id, holder_id, component, unit), where missing."""
+    """Open workers' lines given by a SELECT of (organization_id, holder_id, component, unit), where missing.
+
+    A line may come several times: the conflict with itself is passed over like any other.
+    """
     wanted = lines.subquery("wanted")
     columns = (wanted.c.organization_id, wanted.c.holder_id, wanted.c.component, wanted.c.unit)
     a = LedgerAccount
     db.session.execute(
         insert_or_ignore(a).from_select(
             ["kind", "organization_id", "holder_id", "component", "unit"],
-            select(literal(AccountKind.WORKER.value), *columns).where(true()).distinct(),
+            select(literal(AccountKind.WORKER.value), *columns).where(true()),
         )
     )
     is_wanted = (
@@ -163,7 +166,7 @@ def open_selected(lines: Select[int, int, str, Unit]) -> None:
     )
     db.session.execute(
         insert_or_ignore(LedgerBalance).from_select(
-            ["account_id", "amount"], select(a.id, literal(0)).join(wanted, is_wanted).where(true()).distinct()
+            ["account_id", "amount"], select(a.id, literal(0)).join(wanted, is_wanted).where(true())
         )
     )
 
