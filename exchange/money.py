@@ -21,6 +21,7 @@ BP = 10_000  # basis points in the whole
 
 _DOLLARS = re.compile(r"\$?(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,19})(?:\.(?P<cents>[0-9]{2}|[0-9]))?", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
+_PERCENT = re.compile(r"(?P<whole>[0-9]{1,3})(?:\.(?P<hundredths>[0-9]{1,2}))? ?%?", re.ASCII)
 K = TypeVar("K")
 
 
@@ -56,6 +57,17 @@ def parse_whole(text: str, *, at_most: int = MAX_AMOUNT) -> int:
     if number > at_most:
         raise BadAmount(_l("This number is too large."))
     return number
+
+
+def parse_percent(text: str) -> int:
+    """``"12.5"`` or ``"12.5 %"`` → 1250 basis points. At most the whole, at most two decimals."""
+    match = _PERCENT.fullmatch(text.strip(" "))
+    if match is None:
+        raise BadAmount(_l("Write a share like 12.5: digits, and at most two after the point."))
+    share_bp = int(match["whole"]) * 100 + int((match["hundredths"] or "0").ljust(2, "0"))
+    if share_bp > BP:
+        raise BadAmount(_l("No share is more than 100."))
+    return share_bp
 
 
 def split(amount: int, shares_bp: Mapping[K, int]) -> dict[K, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, select, type_coerce
 
 from exchange import calendar
 from exchange.clock import local_date
@@ -98,12 +98,13 @@ def matching(wanted: Wanted) -> Select[Any]:
 def orders(ladder: Sequence[Tier]) -> Mapping[str, ColumnElement[Any]]:
     """By what a list of packages can be ordered; ``standing`` puts the best rung first."""
     rungs = {tier.code: rung for rung, tier in enumerate(ladder)}
-    return {
-        "fee": PackageVersion.fee_bp,
+    found: dict[str, ColumnElement[Any]] = {
+        "fee": type_coerce(PackageVersion.fee_bp, BigInteger),
         "standing": case(rungs, value=Provider.tier, else_=len(rungs)),
         "name": func.lower(Package.name),
         "provider": func.lower(Organization.name),
     }
+    return found
 
 
 def kinds_of(provider_ids: Sequence[int]) -> dict[int, ProviderKind]:

@@ -1,7 +1,8 @@
 """Are the terms of a package whole, and within the law of the program?
 
 Pure. The shares of the components and the fee, in basis points, are the whole of each contribution.
-Every refusal names the rule that is broken and the figure that breaks it; a page that drafts and the
+Every refusal names the rule that is broken and the figure that breaks it, and in its details the
+``component`` that it is about; a page that drafts and the
 operation that submits ask the same question.
 """
 
@@ -127,7 +128,8 @@ def refusals_of(terms: Terms, *, policy: Policy) -> Iterator[Refusal]:
     for one in terms.components:
         if one.component not in known:
             yield UnknownComponent(
-                _l("The policy of this program does not know the component “%(code)s”.", code=one.component)
+                _l("The policy of this program does not know the component “%(code)s”.", code=one.component),
+                component=one.component,
             )
     yield from _refusals_of_split(terms, policy)
     if terms.service_area not in {place.code for place in policy.places}:
@@ -172,7 +174,8 @@ def _refusals_of_split(terms: Terms, policy: Policy) -> Iterator[Refusal]:
     for component in policy.mandatory:
         if not split.get(component.code):
             yield MandatoryMissing(
-                _l("Every package has the component “%(name)s”: give it a share.", name=component.name)
+                _l("Every package has the component “%(name)s”: give it a share.", name=component.name),
+                component=component.code,
             )
     whole = sum(split.values())
     if whole != BP:
@@ -196,7 +199,9 @@ def _refusals_of_split(terms: Terms, policy: Policy) -> Iterator[Refusal]:
 def _refusals_of_accrual(one: ComponentTerms, component: Component, *, policy: Policy, place: str) -> Iterator[Refusal]:
     if Unit.MIN not in component.units:
         if one.accrual_hours is not None:
-            yield NoLeave(_l("“%(name)s” is no leave: no hours accrue in it.", name=component.name))
+            yield NoLeave(
+                _l("“%(name)s” is no leave: no hours accrue in it.", name=component.name), component=component.code
+            )
         return
     floor = accrual_floor(policy, component.code, place)
     if floor is None:
@@ -208,5 +213,6 @@ def _refusals_of_accrual(one: ComponentTerms, component: Component, *, policy: P
                 "“%(name)s”: the law asks for at least 1 hour of leave for %(hours)s hours of work.",
                 name=component.name,
                 hours=floor.minutes_worked // floor.minutes_earned,
-            )
+            ),
+            component=component.code,
         )

@@ -116,14 +116,21 @@ def averaged_from(rules: Requirement, on: date) -> date:
 
 
 def held(holdings: Mapping[str, int], *, rules: Reserves, required_cents: int) -> int:
-    """What the holdings count: assets after their haircut, insured cover up to a share of the requirement.
+    """What the holdings count together, in cents."""
+    return min(sum(counted(holdings, rules=rules, required_cents=required_cents).values()), MAX_AMOUNT)
+
+
+def counted(holdings: Mapping[str, int], *, rules: Reserves, required_cents: int) -> dict[str, int]:
+    """What each holding counts: assets after their haircut, insured cover up to a share of the requirement.
 
     A class of assets that this policy does not know (one before it did) counts nothing.
     """
     kept_bp = {asset.code: BP - asset.haircut_bp for asset in rules.assets}
-    counted = sum(amount * kept_bp.get(code, 0) // BP for code, amount in holdings.items() if code != INSURED)
-    insured = min(holdings.get(INSURED, 0), required_cents * rules.insured_cap_bp // BP)
-    return min(counted + insured, MAX_AMOUNT)
+    cap = required_cents * rules.insured_cap_bp // BP
+    return {
+        code: min(amount, cap) if code == INSURED else amount * kept_bp.get(code, 0) // BP
+        for code, amount in holdings.items()
+    }
 
 
 def ratio_bp(held_cents: int, required_cents: int) -> int | None:

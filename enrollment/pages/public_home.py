@@ -62,7 +62,7 @@ def front() -> str:
     )
 
 
-@bp.get("/providers/league")
+@bp.get("/league")
 def league() -> str:
     """The qualified providers in one table: fee, standing, and whether those who left were let go in time."""
     at = clock.now()
@@ -101,16 +101,19 @@ def league() -> str:
 
 
 def _figures(window: EnrollmentWindow | None) -> Figures:
-    """One statement: the first page is asked for most."""
+    """Three counts, however large the market is."""
     offering = select(func.count()).select_from(Provider).where(Provider.state.in_(OFFERING))
     members = (
         select(func.count())
         .select_from(Membership)
         .where(Membership.ends_at.is_(None), Membership.package_id.is_not(None))
     )
-    sold = shelf.on_sale(window.plan_year) if window is not None else None
-    packages = select(0) if sold is None else select(func.count()).select_from(sold.subquery())
-    row = db.session.execute(
-        select(offering.scalar_subquery(), packages.scalar_subquery(), members.scalar_subquery())
-    ).one()
-    return Figures(*row)
+    packages = 0
+    if window is not None:
+        sold = shelf.on_sale(window.plan_year).with_only_columns(func.count())
+        packages = db.session.execute(sold).scalar_one()
+    return Figures(
+        providers=db.session.execute(offering).scalar_one(),
+        packages=packages,
+        members=db.session.execute(members).scalar_one(),
+    )

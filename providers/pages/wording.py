@@ -61,7 +61,7 @@ CRITERION_STATES: Final[Mapping[CriterionState, tuple[str, LazyString]]] = Mappi
         CriterionState.NOT_MET: ("bad", _l("Not met")),
     }
 )
-_TONES: Final = {"good": Tone.GOOD, "fair": Tone.FAIR, "watch": Tone.WATCH, "bad": Tone.BAD, "run_off": Tone.QUIET}
+TONES: Final = {"good": Tone.GOOD, "fair": Tone.FAIR, "watch": Tone.WATCH, "bad": Tone.BAD, "run_off": Tone.QUIET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def tiers_shown(policy: Policy) -> dict[str, TierShown]:
 
 def tier_bands(policy: Policy) -> list[Band]:
     """The ladder as bands behind a chart of ratios."""
-    return [Band(tier.name, tier.at_least_bp, _TONES[kind_of_tier(tier, policy)]) for tier in policy.reserves.ladder]
+    return [Band(tier.name, tier.at_least_bp, TONES[kind_of_tier(tier, policy)]) for tier in policy.reserves.ladder]
 
 
 def place_names(policy: Policy) -> dict[str, str]:
