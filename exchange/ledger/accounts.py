@@ -21,7 +21,6 @@ from sqlalchemy import (
     select,
     text,
     true,
-    tuple_,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -180,17 +179,17 @@ _CHUNK = 500
 
 
 def _find(lines: list[Line]) -> dict[Line, int]:
+    """Those of the lines that are there. Asked by holder: a few lines more come back, and the question stays short."""
     a = LedgerAccount
-    workers = [(w.holder_id, w.organization_id, w.component, w.unit.value) for w in lines if w.holder_id is not None]
-    shared = [(s.organization_id, s.kind.value, s.component, s.unit.value) for s in lines if s.holder_id is None]
-    worker_key = tuple_(a.holder_id, a.organization_id, a.component, a.unit)
-    shared_key = tuple_(a.organization_id, a.kind, a.component, a.unit)
+    wanted = set(lines)
+    holders = sorted({line.holder_id for line in lines if line.holder_id is not None})
+    organizations = sorted({line.organization_id for line in lines if line.holder_id is None})
     found: dict[Line, int] = {}
-    for start in range(0, len(workers), _CHUNK):
-        found |= _lines_where(worker_key.in_(workers[start : start + _CHUNK]))
-    for start in range(0, len(shared), _CHUNK):
-        found |= _lines_where(shared_key.in_(shared[start : start + _CHUNK]) & a.holder_id.is_(None))
-    return found
+    for start in range(0, len(holders), _CHUNK):
+        found |= _lines_where(a.holder_id.in_(holders[start : start + _CHUNK]))
+    for start in range(0, len(organizations), _CHUNK):
+        found |= _lines_where(a.holder_id.is_(None) & a.organization_id.in_(organizations[start : start + _CHUNK]))
+    return {line: id_ for line, id_ in found.items() if line in wanted}
 
 
 def _lines_where(condition: ColumnElement[bool]) -> dict[Line, int]:
