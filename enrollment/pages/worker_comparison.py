@@ -49,7 +49,7 @@ def rows_of(table: Comparison) -> list[dict[str, Any]]:
 def _differs(row: Row) -> bool:
     """Whether a reader would say so: an odd cent of rounding is no difference between packages."""
     cents = [cell for cell in row.cells if isinstance(cell, int)]
-    if row.kind is Kind.CENTS and len(cents) == len(row.cells):
+    if row.kind is Kind.CENTS and cents and len(cents) == len(row.cells):
         return max(cents) - min(cents) > 1
     return row.differs
 
