@@ -43,7 +43,7 @@ def ask() -> ResponseReturnValue:
     form.place.choices = place_choices(me.policy)
     automatic = [cause.name for cause in me.policy.causes if cause not in claims.claimable(me.policy)]
     if form.validate_on_submit():
-        claim = Claim(str(form.cause.data), form.event_on.data, form.evidence.data, str(form.place.data))
+        claim = Claim(str(form.cause.data), form.event_on.data, str(form.evidence.data), str(form.place.data))
         try:
             in_unit_of_work(lambda: _file(claim))
         except Refusal as refusal:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import redirect, url_for
+from typing import Final
+
+from flask import current_app, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_security import login_user
@@ -16,11 +18,23 @@ from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access, login
 from exchange.identity.actors import Audience
+from exchange.identity.login import rates
 from exchange.policy import versions
 from exchange.web import forms
 from exchange.web.audiences import audience_blueprint
 
 bp = audience_blueprint("worker_register", __name__, Audience.PUBLIC, "/register")
+
+
+AT_MOST_AN_HOUR: Final = 30
+"""So many tries to register come from one network address; a library or a union hall has but one."""
+
+
+class TooManyTries(Refusal):
+    """Somebody tries addresses, or fills the exchange with people who do not exist."""
+
+    code = "too_many_tries"
+    status = 429
 
 
 class RegisterForm(forms.PageForm):
@@ -48,6 +62,8 @@ def register() -> ResponseReturnValue:
     policy = versions.at_instant(clock.now())
     form = RegisterForm()
     form.place.choices = place_choices(policy)
+    if form.is_submitted():
+        _slow_down()
     if form.validate_on_submit():
         person = Person(str(form.name.data), str(form.email.data), str(form.password.data), str(form.place.data))
         try:
@@ -57,6 +73,15 @@ def register() -> ResponseReturnValue:
         else:
             return redirect(url_for("worker_home.card", welcome="yes"), code=303)
     return forms.render_form("worker/register.html", form, program=policy.jurisdiction_name)
+
+
+def _slow_down() -> None:
+    """Count the try, beside the session: it stays counted when nothing comes of it. A demo has nothing to guess."""
+    if not current_app.config["RATELIMIT_ENABLED"]:
+        return
+    tries = rates.DatabaseStorage("exchange-database://").incr(f"register {rates.address()}", 3_600)
+    if tries > AT_MOST_AN_HOUR:
+        raise TooManyTries(_l("There were too many tries from your network. Wait an hour, then register."))
 
 
 def _register(person: Person) -> None:

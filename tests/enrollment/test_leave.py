@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -346,6 +349,42 @@ class TestScope:
 
         assert db.session.execute(leave.waiting(staff_of(town.provider_of(town.harbor)))).all() == []
         assert len(db.session.execute(leave.waiting(staff_of(town.provider_of(town.valley)))).all()) == 1
+
+
+class TestTwoAtOnce:
+    def test_approve_the_same_request_once(self, app: Flask, town: Town) -> None:
+        ada = town.member("Ada", package_id=town.harbor, holding=LEAVE)
+        request_id = ask(town, ada, time_off(60))
+
+        said = at_once(app, lambda: approve(town, request_id), times=6)
+
+        assert said == {"done": 1, "AlreadyAnswered": 5}
+        assert held_by(ada)[town.provider_of(town.harbor), "paid_leave", MIN] == 540
+
+    def test_ask_for_no_more_than_there_is(self, app: Flask, town: Town) -> None:
+        ada = town.member("Ada", package_id=town.harbor, holding=LEAVE)
+
+        said = at_once(app, lambda: ask(town, ada, time_off(200)), times=6)
+
+        assert said == {"done": 3, "TooMuchLeave": 3}
+
+
+def at_once(app: Flask, deed: Callable[[], object], *, times: int) -> Counter[str]:
+    """Do the deed on as many connections at the same moment; what came of each."""
+    db.session.remove()
+    ready = threading.Barrier(times)
+
+    def one(_number: int) -> str:
+        with app.app_context():
+            ready.wait()
+            try:
+                deed()
+            except Refusal as refusal:
+                return type(refusal).__name__
+            return "done"
+
+    with ThreadPoolExecutor(times) as pool:
+        return Counter(pool.map(one, range(times)))
 
 
 class TestCashValue:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from enrollment import account_numbers, memberships, registration
 from enrollment.models import BenefitAccount, Worker
+from enrollment.pages.worker_register import AT_MOST_AN_HOUR
 from enrollment.registration import Person
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
@@ -18,6 +20,7 @@ from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.identity.people import Login
 from exchange.notices import Notice
 from tests.support.enrollment_makers import WHILE_OPEN, Town
+from tests.support.signing_in import post, sign_in
 
 ADA = Person("Ada Flores", "Ada.Flores@Example.org", "seven green boats", "US-WA/King County")
 
@@ -33,6 +36,25 @@ def register(town: Town, person: Person) -> int:
     return in_unit_of_work(
         lambda: registration.register(person, policy=town.policy, by=ANONYMOUS, at=WHILE_OPEN).account.id
     )
+
+
+class TestThroughThePage:
+    def test_too_many_tries_are_slowed_down(self, client: FlaskClient, town: Town) -> None:
+        data = {"name": "Ada", "email": "nonsense", "place": "US-WA", "password": "seven green boats"}
+
+        answers = [post(client, "/register/", data).status_code for _ in range(AT_MOST_AN_HOUR + 1)]
+
+        assert set(answers[:-1]) == {422}
+        assert answers[-1] == 429
+        assert db.session.execute(select(Worker)).first() is None
+
+    def test_a_worker_who_is_signed_in_is_led_home(self, client: FlaskClient, town: Town) -> None:
+        account = db.session.get_one(BenefitAccount, register(town, ADA))
+        login_id = db.session.get_one(Worker, account.worker_id).login_id
+        assert login_id is not None
+        sign_in(client, login_id)
+
+        assert client.get("/register/").location == "/account/start"
 
 
 class TestRegister:
