@@ -75,6 +75,19 @@ def next_open_enrollment(at: datetime) -> EnrollmentWindow | None:
     )
 
 
+def to_be_carried_out(at: datetime) -> EnrollmentWindow | None:
+    """The open enrollment that has opened and whose choices are not all carried out yet."""
+    w = EnrollmentWindow
+    begun = select(w).where(w.kind == WindowKind.OPEN, w.opens_at <= at, w.cut_over_at.is_(None))
+    return db.session.execute(begun.order_by(w.opens_at)).scalars().first()
+
+
+def open_enrollments() -> Sequence[EnrollmentWindow]:
+    """Every published open enrollment, the latest first."""
+    w = EnrollmentWindow
+    return db.session.execute(select(w).where(w.kind == WindowKind.OPEN).order_by(w.opens_at.desc())).scalars().all()
+
+
 def open_for(account: BenefitAccount, at: datetime) -> Sequence[EnrollmentWindow]:
     """Every window in which this account may choose now: the special ones first, soonest to close first."""
     w = EnrollmentWindow

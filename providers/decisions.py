@@ -19,7 +19,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from exchange import audit
 from exchange.database import db, insert_or_ignore
-from exchange.errors import NotAllowed, Refusal
+from exchange.errors import NotAllowed, NotFound, Refusal
 from exchange.identity.actors import Actor, Audience
 from exchange.policy.document import Policy
 from providers.models import DecisionState, DecisionVoice, Provider, ProviderDecision, ProviderState
@@ -194,6 +194,14 @@ def change_state(
     provider.state = state
     db.session.flush()
     audit.record(AUDITED_AS[state], f"provider:{provider.organization_id}", by=by, at=at, reason=reason)
+
+
+def called(decision_id: int) -> ProviderDecision:
+    """The decision with that id; ``NotFound`` where there is none."""
+    decision = db.session.get(ProviderDecision, decision_id)
+    if decision is None:
+        raise NotFound(_l("There is no such decision."))
+    return decision
 
 
 def open_decision(provider_id: int) -> ProviderDecision | None:

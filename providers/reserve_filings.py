@@ -129,6 +129,13 @@ def history(provider_id: int, *, at_most: int = 100) -> Sequence[Filed]:
     return [Filed(filing, lines[filing.id]) for filing in filings]
 
 
+def filed(filing: ReserveFiling) -> Filed:
+    """A filing together with its lines."""
+    h = ReserveHolding
+    rows = select(h.asset_class, h.amount_cents).where(h.filing_id == filing.id).order_by(h.asset_class)
+    return Filed(filing, dict(db.session.execute(rows).tuples().all()))
+
+
 @scope_of(ReserveFiling)
 def _filings_of(actor: Actor) -> ColumnElement[bool]:
     """A provider sees its own; regulator and operator all."""

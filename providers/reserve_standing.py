@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Subquery, func, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, func, select, union_all
 from sqlalchemy.orm import QueryableAttribute
 
 from exchange.clock import local_date
@@ -115,6 +116,20 @@ def history(provider_id: int, *, since: date | None = None) -> list[CheckPoint]:
     if since is not None:
         rows = rows.where(c.on_date >= since)
     return [CheckPoint(**row) for row in db.session.execute(rows).mappings()]
+
+
+def checks_of(provider_id: int) -> Select[*tuple[Any, ...]]:
+    """A SELECT of a provider's checks with every figure and the filing that counted, the latest first."""
+    c = ReserveCheck
+    return (
+        select(
+            c.id, c.on_date, c.cause, c.checked_at, c.late, c.liabilities_cents, c.individual_cents, c.pooled_cents,
+            c.contingency_cents, c.required_cents, c.held_cents, c.ratio_bp, c.tier, c.ratio_tier, c.filing_id,
+            c.filing_overdue,
+        )
+        .where(c.provider_id == provider_id)
+        .order_by(c.on_date.desc(), c.id.desc())
+    )  # fmt: skip
 
 
 def latest_checks(provider_ids: Collection[int] | None = None) -> dict[int, ReserveCheck]:

@@ -9,8 +9,11 @@ from enrollment.pages import (
     employer,
     employer_report,
     employer_tokens,
+    operator,
+    operator_cutover,
     provider,
     public_home,
+    regulator,
     worker_choice,
     worker_claim,
     worker_home,
@@ -30,4 +33,14 @@ WORKER: list[Blueprint] = [
     worker_statement.bp,
 ]
 EMPLOYER: list[Blueprint] = [employer.bp, employer_report.bp, employer_tokens.bp, corrections.employer_bp]
-BLUEPRINTS: list[Blueprint] = [public_home.bp, *WORKER, *EMPLOYER, corrections.operator_bp, *provider.BLUEPRINTS]
+OPERATOR: list[Blueprint] = [operator.bp, operator.special_bp, operator_cutover.bp, operator_cutover.switches_bp]
+REGULATOR: list[Blueprint] = [regulator.bp, regulator.projection_bp]
+BLUEPRINTS: list[Blueprint] = [
+    public_home.bp,
+    *WORKER,
+    *EMPLOYER,
+    corrections.operator_bp,
+    *provider.BLUEPRINTS,
+    *OPERATOR,
+    *REGULATOR,
+]

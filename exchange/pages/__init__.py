@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from exchange.pages import account, operator, payments, public
+from exchange.pages import account, operator, payments, public, regulator, regulator_policy, settlements
 
 BLUEPRINTS: list[Blueprint] = [
     account.bp,
@@ -12,4 +12,8 @@ BLUEPRINTS: list[Blueprint] = [
     payments.bank_bp,
     payments.operator_bp,
     public.bp,
+    regulator.books_bp,
+    regulator.audit_bp,
+    regulator_policy.bp,
+    *settlements.BLUEPRINTS,
 ]

@@ -99,6 +99,46 @@ def bar_chart(
     return Chart(str(title), svg, headings, rows)
 
 
+def ladder_chart(
+    title: str | LazyString,
+    bars: Sequence[Bar],
+    *,
+    bands: Sequence[Band],
+    show: Show,
+    headings: tuple[str, str],
+    description: str = "",
+) -> Chart:
+    """Horizontal bars before the bands of a ladder (the reserve ratios of many providers, say).
+
+    The page's width is four thirds of the highest band's start: longer bars end at the edge, and their value says
+    how far they would go. Values are not negative.
+    """
+    ordered = sorted(bands, key=lambda band: band.start)
+    row, top = 52, 58
+    bottom = top + row * len(bars)
+    highest = max(max((band.start for band in ordered), default=0) * 4 // 3, 1)
+    starts = [*(band.start for band in ordered), highest]
+    marks: list[Markup] = []
+    for index, band in enumerate(ordered):
+        x = _share(band.start, highest)
+        width = _share(starts[index + 1] - band.start, highest)
+        marks.append(_rect(x, top, width, bottom - top, css=f"chart__band tone-{band.tone}"))
+        # On a telephone neighbours would touch: their names stand on two lines by turns.
+        marks.append(_text(band.label, x=x, y=18 + 22 * (index % 2), css="chart__tick"))
+        if band.start:
+            marks.append(_rule(x, top - 6, x, bottom, css="chart__border"))
+            marks.append(_text(show(band.start), x=x, y=bottom + 20, css="chart__tick", anchor="middle"))
+    for index, bar in enumerate(bars):
+        y = top + index * row
+        marks += [
+            _text(f"{bar.label}: {show(bar.value)}", x="8", y=y + 22, css="chart__end"),
+            _rect("0", y + 30, _share(min(bar.value, highest), highest), 14, css=f"chart__bar tone-{bar.tone}"),
+        ]
+    rows = tuple((str(bar.label), show(bar.value)) for bar in bars)
+    svg = _svg(title, description or _sentence(rows), marks, height=bottom + 30, css="chart--ladder")
+    return Chart(str(title), svg, headings, rows)
+
+
 def split_bar(
     title: str | LazyString,
     parts: Sequence[tuple[str | LazyString, int]],

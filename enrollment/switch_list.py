@@ -1,0 +1,129 @@
+"""Which switches are there, how far are they, and how fast is a cutover?
+
+For whoever looks after them. Workers stay without a name here: account numbers are shown masked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Select, func, select
+
+from enrollment.models import BenefitAccount, EnrollmentWindow, Switch, SwitchCause, SwitchState
+from exchange.database import core, db
+from exchange.errors import NotFound
+from exchange.identity.organizations import Organization
+from providers.models import Package
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody looks for; what is empty narrows nothing. ``number`` is a whole account number."""
+
+    state: SwitchState | None = None
+    cause: SwitchCause | None = None
+    number: str = ""
+    plan_year: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far the cutover of an open enrollment is.
+
+    ``per_second``: workers a second since it began; ``left``: how long the rest takes at that pace. None: nothing
+    has been carried out yet, or nothing is left.
+    """
+
+    done: int
+    total: int
+    abandoned: int
+    remaining: int
+    per_second: int | None
+    left: timedelta | None
+    began_at: datetime | None
+    last_at: datetime | None
+
+
+def listed(wanted: Wanted) -> Select[*tuple[Any, ...]]:
+    """A SELECT of switches with account number and the names of both sides, the latest first."""
+    s, a = Switch, BenefitAccount
+    source, target = core(Organization).alias("source"), core(Organization).alias("target")
+    old, new = core(Package).alias("old"), core(Package).alias("new")
+    rows = (
+        select(
+            s.id,
+            a.number,
+            s.cause,
+            s.state,
+            s.plan_year,
+            s.effective_at,
+            s.ordered_at,
+            s.carried_out_at,
+            s.reason,
+            s.entry_id,
+            source.c.name.label("from_provider"),
+            target.c.name.label("to_provider"),
+            old.c.name.label("from_package"),
+            new.c.name.label("to_package"),
+        )
+        .join(a, a.id == s.benefit_account_id)
+        .join(source, source.c.id == s.from_provider_id)
+        .join(target, target.c.id == s.to_provider_id)
+        .outerjoin(old, old.c.id == s.from_package_id)
+        .join(new, new.c.id == s.to_package_id)
+        .order_by(s.id.desc())
+    )
+    if wanted.state is not None:
+        rows = rows.where(s.state == wanted.state)
+    if wanted.cause is not None:
+        rows = rows.where(s.cause == wanted.cause)
+    if wanted.plan_year:
+        rows = rows.where(s.plan_year == wanted.plan_year)
+    return rows.where(a.number == wanted.number) if wanted.number else rows
+
+
+def one(switch_id: int) -> Any:
+    """One row of the list; ``NotFound`` where there is no such switch."""
+    row = db.session.execute(listed(Wanted()).where(Switch.id == switch_id)).one_or_none()
+    if row is None:
+        raise NotFound(_l("There is no such switch."))
+    return row
+
+
+def held(switch_id: int) -> Switch:
+    """The switch itself, held until the transaction ends, so that no cutover carries it out meanwhile."""
+    rows = select(Switch).where(Switch.id == switch_id).with_for_update()
+    switch = db.session.execute(rows.execution_options(populate_existing=True)).scalar_one_or_none()
+    if switch is None:
+        raise NotFound(_l("There is no such switch."))
+    return switch
+
+
+def pace(window: EnrollmentWindow, *, at: datetime) -> Pace:
+    """How far the window's cutover is at this instant, and how fast; one statement."""
+    s = Switch
+    rows = (
+        select(s.state, func.count(), func.min(s.carried_out_at), func.max(s.carried_out_at))
+        .where(s.window_id == window.id)
+        .group_by(s.state)
+    )
+    found = {state: (count, first, last) for state, count, first, last in db.session.execute(rows)}
+    done, began_at, last_at = found.get(SwitchState.CARRIED_OUT, (0, None, None))
+    ordered = found.get(SwitchState.ORDERED, (0, None, None))[0]
+    ended_at = window.cut_over_at or at
+    seconds = max(1, round((ended_at - began_at).total_seconds())) if began_at is not None else None
+    per_second = None if seconds is None else done // seconds
+    left = timedelta(seconds=-(-ordered * seconds // done)) if ordered and done and seconds is not None else None
+    return Pace(
+        done=done,
+        total=done + ordered,
+        abandoned=found.get(SwitchState.ABANDONED, (0, None, None))[0],
+        remaining=ordered,
+        per_second=per_second,
+        left=left,
+        began_at=began_at,
+        last_at=last_at,
+    )
