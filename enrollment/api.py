@@ -27,6 +27,7 @@ from exchange.identity import access
 from exchange.identity.actors import Actor
 from exchange.strict_json import parse_json
 from exchange.web import shell, tables
+from providers.api import bp as market
 
 PER_PAGE: Final = 100
 LINES_PER_PAGE: Final = 1_000
@@ -95,6 +96,7 @@ def init_app(app: Flask) -> None:
     )
     api = ReportingApi(app)
     api.register_blueprint(bp)
+    api.register_blueprint(market)
     shell.csrf.exempt(bp)  # no cookie signs in here
 
 

@@ -24,7 +24,6 @@ from providers.profiles import Profile
 
 bp = audience_blueprint("home", __name__, Audience.PUBLIC)
 bp.add_to_nav("front", _l("Home"), order=0)
-bp.add_to_nav("league", _l("League table"), order=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from exchange.identity import access
 from exchange.identity.actors import Audience
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+ROW = f"int(max={2**63 - 1})"
+"""The converter of a row's id in an address: a number that no database can count is no number of ours."""
 _EXTENSION = "navigation"
 V = TypeVar("V", bound=Callable[..., Any])
 

@@ -18,7 +18,7 @@ from providers.package_terms import FEE, ComponentTerms, Terms
 from providers.pages.wording import KIND_WORDS, METAL_WORDS, TierShown, place_names, tiers_shown
 from providers.shelf import Offer
 
-_SHOWN_FROM_BP = 700
+_SHOWN_FROM_BP = 450
 """A narrower part of the bar has no room for its number."""
 
 

@@ -15,7 +15,7 @@ from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.money import format_percent
 from exchange.web import tables
-from exchange.web.audiences import audience_blueprint
+from exchange.web.audiences import ROW, audience_blueprint
 from exchange.web.forms import refusal_to_form, render_form
 from providers import health_plans, packages
 from providers.health_plans import Metal, PlanFilter
@@ -34,7 +34,7 @@ USUAL_AGE: Final = 40
 OLDEST: Final = 120
 
 
-@bp.route("/versions/<int:version_id>/edit", methods=["GET", "POST"])
+@bp.route(f"/versions/<{ROW}:version_id>/edit", methods=["GET", "POST"])
 def edit(version_id: int) -> ResponseReturnValue:
     """Write a draft; keep it as it is, or keep it and hand it in."""
     now = occasion()
@@ -61,7 +61,7 @@ def edit(version_id: int) -> ResponseReturnValue:
     return redirect(url_for("provider_packages.version", version_id=version_id), code=303)
 
 
-@bp.get("/versions/<int:version_id>/health-plan")
+@bp.get(f"/versions/<{ROW}:version_id>/health-plan")
 def choose_plan(version_id: int) -> str:
     """The catalogue of health plans, to take one into the draft."""
     version = own_version(version_id)
@@ -99,7 +99,7 @@ def choose_plan(version_id: int) -> str:
     )
 
 
-@bp.post("/versions/<int:version_id>/health-plan")
+@bp.post(f"/versions/<{ROW}:version_id>/health-plan")
 def take_plan(version_id: int) -> ResponseReturnValue:
     """Name the plan that the health component buys, or none."""
     text = request.form.get("plan", "")

@@ -16,7 +16,7 @@ from exchange.identity import access
 from exchange.identity.access import current_actor
 from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.identity.organizations import Organization
-from exchange.web.audiences import audience_blueprint
+from exchange.web.audiences import ROW, audience_blueprint
 from exchange.web.forms import PageForm, refusal_to_form, render_form
 from providers import publication
 from providers.models import Package
@@ -37,7 +37,7 @@ class EndForm(PageForm):
     )
 
 
-@bp.route("/<int:package_id>/end", methods=["GET", "POST"])
+@bp.route(f"/<{ROW}:package_id>/end", methods=["GET", "POST"])
 def end(package_id: int) -> ResponseReturnValue:
     """Announce the end of a package and name its successor."""
     now = occasion()

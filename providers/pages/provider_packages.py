@@ -19,7 +19,7 @@ from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
-from exchange.web.audiences import audience_blueprint
+from exchange.web.audiences import ROW, audience_blueprint
 from exchange.web.forms import NameField, PageForm, TextField, needed, refusal_to_form, render_form
 from providers import catalogue, health_plans, packages, publication, shelf
 from providers.models import Package, PackageVersion, VersionState
@@ -34,7 +34,7 @@ from providers.pages.wording import VERSION_STATES
 bp = audience_blueprint("provider_packages", __name__, Audience.PROVIDER, "/provider/packages")
 bp.add_to_nav("show", _l("Packages"), order=10)
 
-STEPS: Final = (_l("Draft"), _l("Handed in"), _l("Certified"), _l("On the shelf"))
+WAY_TO_SHELF: Final = (_l("Draft"), _l("Handed in"), _l("Certified"), _l("On the shelf"))
 _STEP_OF: Final = {
     VersionState.DRAFT: 0,
     VersionState.SUBMITTED: 1,
@@ -98,13 +98,13 @@ def new() -> ResponseReturnValue:
     return render_form("provider/new_package.html", form)
 
 
-@bp.get("/versions/<int:version_id>")
+@bp.get(f"/versions/<{ROW}:version_id>")
 def version(version_id: int) -> str:
     """One version: what it says, where it stands, and what can be done with it."""
     return _page(version_id)
 
 
-@bp.post("/versions/<int:version_id>/submit")
+@bp.post(f"/versions/<{ROW}:version_id>/submit")
 def submit(version_id: int) -> ResponseReturnValue:
     """Hand a draft in. Everything that stands against it is said at once."""
     refusals = in_unit_of_work(lambda: hand_in(version_id))
@@ -114,7 +114,7 @@ def submit(version_id: int) -> ResponseReturnValue:
     return redirect(url_for("provider_packages.version", version_id=version_id), code=303)
 
 
-@bp.post("/versions/<int:version_id>/list")
+@bp.post(f"/versions/<{ROW}:version_id>/list")
 def put_on_shelf(version_id: int) -> ResponseReturnValue:
     """List a certified version."""
 
@@ -127,7 +127,7 @@ def put_on_shelf(version_id: int) -> ResponseReturnValue:
     return _step(version_id, work, done=_l("On the shelf. Everybody who may choose can choose it now."))
 
 
-@bp.route("/versions/<int:version_id>/close", methods=["GET", "POST"])
+@bp.route(f"/versions/<{ROW}:version_id>/close", methods=["GET", "POST"])
 def take_off_shelf(version_id: int) -> ResponseReturnValue:
     """Take a version off the shelf, with a reason."""
     own = own_version(version_id)
@@ -142,7 +142,7 @@ def take_off_shelf(version_id: int) -> ResponseReturnValue:
     return _step(version_id, work, done=_l("Off the shelf. Whoever is in it stays in it, on the same terms."))
 
 
-@bp.post("/versions/<int:version_id>/draft")
+@bp.post(f"/versions/<{ROW}:version_id>/draft")
 def draft_again(version_id: int) -> ResponseReturnValue:
     """Draft the same terms for a plan year."""
     year = request.form.get("plan_year", "")
@@ -186,7 +186,7 @@ def _page(version_id: int) -> str:
         components=cards.components_shown(offer.terms, policy=policy),
         plan=None if own.health_plan_id is None else health_plans.health_plan(own.health_plan_id),
         state=VERSION_STATES[own.state],
-        steps=STEPS,
+        steps=WAY_TO_SHELF,
         step=_STEP_OF.get(own.state),
         whole_bp=sum(offer.terms.split.values()),
         broken=broken_rules(publication.refusals_to_submit(own, policy=policy)) if waits else [],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from flask import flash, redirect, render_template, url_for
@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from exchange.clock import local_date
 from exchange.database import in_unit_of_work
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
@@ -19,6 +20,7 @@ from exchange.web.audiences import audience_blueprint
 from exchange.web.filters import percent
 from exchange.web.forms import DateField, DollarsField, PageForm, TextField, needed, refusal_to_form, render_form
 from providers import reserve_checks, reserve_filings, reserve_standing, reserves, tasks
+from providers.models import FindingKind
 from providers.pages.occasion import Occasion, occasion
 from providers.pages.own import own_provider
 from providers.pages.reserves_chart import reserves_chart
@@ -32,6 +34,7 @@ bp.add_to_nav("show", _l("Reserves"), order=20)
 HISTORY: Final = timedelta(days=365)
 CHECKS_SHOWN: Final = 12
 FILINGS_SHOWN: Final = 8
+FINDINGS_SHOWN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,17 @@ class HoldingShown:
     filed_cents: int
     cut: str
     counted_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindingShown:
+    """Something that a check came upon and that still waits for an answer."""
+
+    found_on: date
+    is_trend: bool
+    to_word: str
+    plan_due_on: date | None
+    answer_due_on: date | None
 
 
 class FilingFormBase(PageForm):
@@ -101,7 +115,7 @@ def show() -> str:
         filings=filings,
         chart=reserves_chart(checks, policy=now.policy),
         checks=checks[-CHECKS_SHOWN:][::-1],
-        findings=reserve_checks.open_findings(id_),
+        **_findings(id_, now),
     )
 
 
@@ -121,6 +135,22 @@ def file() -> ResponseReturnValue:
         return render_form("provider/file_reserves.html", form, classes=form.holdings_asked)
     flash(_filed(standing), "success")
     return redirect(url_for("provider_reserves.show"), code=303)
+
+
+def _findings(provider_id: int, now: Occasion) -> dict[str, object]:
+    found = reserve_checks.open_findings(provider_id)
+    words = {tier.code: tier.name for tier in now.policy.reserves.ladder}
+    shown = [
+        FindingShown(
+            found_on=local_date(finding.found_at, now.policy.zone),
+            is_trend=finding.kind is FindingKind.TREND,
+            to_word=words.get(finding.to_tier, finding.to_tier),
+            plan_due_on=finding.plan_due_on,
+            answer_due_on=finding.answer_due_on,
+        )
+        for finding in found[:FINDINGS_SHOWN]
+    ]
+    return {"findings": shown, "more_findings": len(found) - len(shown)}
 
 
 def _file(form: FilingFormBase) -> Standing:

@@ -17,7 +17,7 @@ from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.money import BadAmount, format_percent, parse_dollars, parse_whole
 from exchange.web import tables
-from exchange.web.audiences import audience_blueprint, repeatable
+from exchange.web.audiences import ROW, audience_blueprint, repeatable
 from providers import catalogue, comparison, health_plans, profiles, shelf
 from providers.catalogue import Wanted
 from providers.health_plans import Metal
@@ -109,7 +109,7 @@ def compare() -> ResponseReturnValue:
     )
 
 
-@bp.get("/packages/<int:version_id>")
+@bp.get(f"/packages/<{ROW}:version_id>")
 def package(version_id: int) -> str:
     """Everything about one version of a package."""
     now = occasion()

@@ -15,7 +15,7 @@ from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.identity.organizations import Organization
 from exchange.policy.document import Policy
 from exchange.web import tables
-from exchange.web.audiences import audience_blueprint
+from exchange.web.audiences import ROW, audience_blueprint
 from providers import catalogue, irs_register, profiles, qualification, reserve_standing, shelf
 from providers.catalogue import Wanted
 from providers.models import PackageVersion, Provider, ProviderKind
@@ -74,7 +74,7 @@ def everybody() -> str:
     )
 
 
-@bp.get("/providers/<int:provider_id>")
+@bp.get(f"/providers/<{ROW}:provider_id>")
 def provider(provider_id: int) -> str:
     """Everything that everybody may know about one provider."""
     now = occasion()

@@ -55,6 +55,8 @@ GUARDED_BY_SIGN_IN = {
 }
 # Below /api a key is asked for, not a session; but for the description itself.
 OPEN_API = {"/api/openapi.json"}
+# What everybody may see without a key; these only read.
+OPEN_READING = "market_api"
 WRITES_WITHOUT_TOKEN = {"language.choose"}
 WRITING_WORDS = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER")
 
@@ -222,7 +224,7 @@ class TestApi:
         adapter = app.url_map.bind("localhost")
         wrong = []
         for rule in app.url_map.iter_rules():
-            if not rule.rule.startswith("/api/v1"):
+            if not rule.rule.startswith("/api/v1") or rule.endpoint.startswith(f"{OPEN_READING}."):
                 continue
             for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
                 address = adapter.build(rule.endpoint, fill(rule), method)
@@ -232,6 +234,16 @@ class TestApi:
                         wrong.append(f"{method} {address} as {principal}: {status}")
 
         assert wrong == []
+
+    def test_that_is_open_only_reads(self, app: Flask) -> None:
+        methods = {
+            method
+            for rule in app.url_map.iter_rules()
+            if rule.endpoint.startswith(f"{OPEN_READING}.")
+            for method in rule.methods or set()
+        }
+
+        assert methods == READING
 
     def test_is_open_only_where_it_is_listed(self, app: Flask) -> None:
         outside = {

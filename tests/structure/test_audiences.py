@@ -15,6 +15,7 @@ OTHER_GUARDS = {
     "language": "a cookie, for anybody",
     "security": "signing in: Flask-Security's own guards",
     "api_v1": "each request names its token: enrollment/api.py asks before every operation",
+    "market_api": "what everybody may see, read-only: providers/api.py",
     "api-docs": "the description of the API is for anybody",
 }
 
