@@ -134,7 +134,7 @@ def _refuse(request_id: int, reason: str) -> None:
 
 for _bp in (leave_bp, operator_leave_bp):
     _bp.add_url_rule("/", "show", show_leave)
-    _bp.add_url_rule("/<int:request_id>", "answer", answer_leave, methods=["GET", "POST"])
-    _bp.add_url_rule("/<int:request_id>/approve", "approve", approve_leave, methods=["POST"])
+    _bp.add_url_rule("/<int(max=9223372036854775807):request_id>", "answer", answer_leave, methods=["GET", "POST"])
+    _bp.add_url_rule("/<int(max=9223372036854775807):request_id>/approve", "approve", approve_leave, methods=["POST"])
 
 BLUEPRINTS: list[Blueprint] = [members_bp, leave_bp, operator_leave_bp]

@@ -14,7 +14,7 @@ from enrollment.choosing import Choice
 from enrollment.models import EnrollmentWindow
 from enrollment.pages.worker_comparison import USUAL, columns_of, packages_asked, rows_of
 from enrollment.pages.worker_home import time_left
-from enrollment.pages.worker_self import Self, read_self
+from enrollment.pages.worker_self import Self, asked_id, read_self
 from exchange import calendar
 from exchange.clock import local_date
 from exchange.database import db, in_unit_of_work
@@ -25,6 +25,7 @@ from exchange.web.audiences import audience_blueprint, repeatable
 from exchange.web.forms import PageForm, refusal_to_form, render_form
 from providers import comparison
 from providers.models import PackageVersion, VersionState
+from providers.pages.wording import tiers_shown
 
 bp = audience_blueprint("worker_choice", __name__, Audience.WORKER, "/worker/choose")
 bp.add_to_nav("shop", _l("Choose a package"), order=10)
@@ -40,7 +41,7 @@ def shop() -> str:
     """What is on sale for the plan year of the window, for somebody who lives where the worker lives."""
     me = read_self()
     open_ = choosing.open_windows(me.account, policy=me.policy, at=me.at)
-    asked = request.args.get("window", type=int)
+    asked = asked_id("window")
     window = next((one for one in open_ if one.id == asked), open_[0] if open_ else None)
     has = request.args.get("has") or None
     found = (
@@ -60,7 +61,7 @@ def shop() -> str:
         sort=request.args.get("sort") or "provider",
         benefits=[(one.code, one.name) for one in me.policy.components if not one.mandatory],
         names={component.code: component.name for component in me.policy.components},
-        tiers={tier.code: tier.name for tier in me.policy.reserves.ladder},
+        tiers=tiers_shown(me.policy),
         chosen_ids=packages_asked(),
         time_left=time_left,
     )  # fmt: skip
@@ -77,7 +78,7 @@ def _order(sort: str | None) -> Callable[[Choice], tuple[object, ...]]:
 def compare() -> str:
     """Packages side by side on the worker's own work, what he has among them."""
     me = read_self()
-    window = _window(me, request.args.get("window", type=int))
+    window = _window(me, asked_id("window"))
     offered = choosing.choices(me.account, window=window, policy=me.policy, at=me.at)
     asked = packages_asked()
     beside = [one for one in offered if one.is_mine or one.offer.version_id in asked]
@@ -97,13 +98,13 @@ def compare() -> str:
     )
 
 
-@bp.route("/<int:version_id>", methods=["GET", "POST"])
+@bp.route("/<int(max=9223372036854775807):version_id>", methods=["GET", "POST"])
 def confirm(version_id: int) -> ResponseReturnValue:
     """What the choice would do, before it is confirmed; and the confirming."""
     if (answer := access.require_fresh()) is not None:
         return answer
     form = ConfirmForm()
-    window_id = request.args.get("window", type=int)
+    window_id = asked_id("window")
     if form.validate_on_submit():
         try:
             in_unit_of_work(lambda: _confirm(version_id, window_id))
@@ -140,7 +141,7 @@ def _confirm(version_id: int, window_id: int | None) -> None:
 def chosen() -> ResponseReturnValue:
     """The choice that stands, like a receipt, with the button that undoes it."""
     me = read_self()
-    window = _window(me, request.args.get("window", type=int))
+    window = _window(me, asked_id("window"))
     year = choosing.plan_year_for(window, policy=me.policy, at=me.at)
     election = elections.standing(me.account.id, year)
     if election is None:
@@ -165,7 +166,7 @@ def chosen() -> ResponseReturnValue:
 @bp.post("/undo")
 def undo() -> ResponseReturnValue:
     """Take the standing choice back: one click, until the window closes."""
-    window_id = request.form.get("window", type=int)
+    window_id = asked_id("window")
 
     def work() -> None:
         me = read_self()

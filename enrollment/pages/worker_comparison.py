@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flask import request
+from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from enrollment.choosing import Choice
+from enrollment.pages.worker_self import LONGEST_ID
 from exchange.web.filters import NOTHING, minutes, money, percent
 from providers.comparison import Comparison, Kind, Row, WorkPattern, weekly_pattern
 
@@ -22,14 +23,22 @@ MOST: Final = 6
 def packages_asked() -> list[int]:
     """The versions that the address names, at most six, each once."""
     texts = request.args.getlist("package")
-    return list(dict.fromkeys(int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19))[
-        :MOST
-    ]
+    return list(
+        dict.fromkeys(int(text) for text in texts if text.isascii() and text.isdigit() and len(text) <= LONGEST_ID)
+    )[:MOST]
 
 
 def columns_of(choices: Sequence[Choice]) -> list[dict[str, Any]]:
     """The heads of the table: package, provider, and which one is the worker's now."""
-    return [{"label": one.offer.package_name, "note": one.offer.provider_name, "mine": one.is_mine} for one in choices]
+    return [
+        {
+            "label": one.offer.package_name,
+            "href": url_for("packages.package", version_id=one.offer.version_id),
+            "note": one.offer.provider_name,
+            "mine": one.is_mine,
+        }
+        for one in choices
+    ]
 
 
 def rows_of(table: Comparison) -> list[dict[str, Any]]:

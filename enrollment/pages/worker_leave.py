@@ -84,7 +84,7 @@ def _ask(wanted: TimeOff) -> None:
     leave.ask(me.account, wanted, policy=me.policy, by=me.actor, at=me.at)
 
 
-@bp.post("/<int:request_id>/withdraw")
+@bp.post("/<int(max=9223372036854775807):request_id>/withdraw")
 def withdraw(request_id: int) -> ResponseReturnValue:
     """Take a request back that nobody has answered yet."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
+from flask import request
 from wtforms.fields.choices import SelectChoice
 
 from enrollment import accounts, overview, workers
@@ -15,6 +17,9 @@ from exchange.identity.access import current_actor
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.policy.document import Policy
+
+LONGEST_ID: Final = 18
+"""So many digits an id has at most: what is longer is no id, and no number that the database holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,12 @@ def read_self() -> Self:
     actor = current_actor()
     worker = workers.of_actor(actor)
     return Self(actor, worker, accounts.of_worker(worker), versions.at_instant(at), at)
+
+
+def asked_id(name: str) -> int | None:
+    """The id that the address or the form gives under this name; None where it gives none that could be one."""
+    text = request.values.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_ID else None
 
 
 def place_choices(policy: Policy) -> list[SelectChoice]:

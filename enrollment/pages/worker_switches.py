@@ -35,7 +35,7 @@ def show_all() -> str:
     return render_template("worker/switches.html", switches=switches, states=STATES, causes=CAUSES)
 
 
-@bp.get("/<int:switch_id>")
+@bp.get("/<int(max=9223372036854775807):switch_id>")
 def show(switch_id: int) -> str:
     """One switch: how far it is; when it is carried out, its receipt."""
     me = read_self()

@@ -8,16 +8,20 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from enrollment import contributions, overview
+from enrollment import contributions, overview, registration, windows
 from enrollment.models import BenefitAccount, Employer
 from enrollment.overview import ContributionState
+from enrollment.registration import Person
 from exchange import clock
-from exchange.database import db, in_unit_of_work
+from exchange.calendar import next_plan_year
+from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.money import Unit
-from tests.support.employer_makers import work
+from exchange.policy import versions
+from tests.support.employer_makers import open_program, work
 from tests.support.enrollment_makers import totals_of
+from tests.support.policies import NEW_YORK
 from tests.support.signing_in import sign_in
-from tests.support.worker_makers import BY, Market, login_of
+from tests.support.worker_makers import BY, PASSWORD, Market, login_of
 
 
 @pytest.fixture
@@ -128,9 +132,29 @@ class TestPages:
 
         assert set(answers.values()) == {200}, answers
 
+    def test_are_there_under_another_jurisdictions_law(self, client: FlaskClient) -> None:
+        with unit_of_work():
+            open_program(NEW_YORK)
+            at = clock.real_now()
+            policy = versions.at_instant(at)
+            person = Person("Cleo Ray", "cleo.ray@example.org", PASSWORD, policy.places[0].code)
+            registration.register(person, policy=policy, by=BY, at=at)
+            windows.publish_open_enrollment(policy, next_plan_year(policy, at.date()), by=BY, at=at)
+        sign_in(client, login_of("cleo.ray@example.org").id)
+
+        answers = {page: client.get(page).status_code for page in self.PAGES if "compare" not in page}
+
+        assert set(answers.values()) == {200}, answers
+
     def test_hold_what_somebody_else_chose_away(self, client: FlaskClient, market: Market) -> None:
         market.worker("Cleo Ray")
         sign_in(client, login_of("cleo.ray@example.org").id)
 
-        for page in ("/worker/switches/987654", "/worker/choose/987654", "/worker/choose/compare?window=987654"):
+        for page in (
+            "/worker/switches/987654",
+            "/worker/choose/987654",
+            "/worker/choose/compare?window=987654",
+            f"/worker/choose/{10**30}",
+            f"/worker/switches/{10**30}",
+        ):
             assert client.get(page).status_code == 404
