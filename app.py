@@ -20,6 +20,7 @@ import enrollment.pages
 import exchange.commands
 import exchange.jobs
 import exchange.pages
+import exchange.sealing_jobs
 import providers.commands
 import providers.jobs
 import providers.pages
@@ -37,7 +38,7 @@ PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
 IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 # Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
-JOBS = (exchange.jobs, providers.jobs, enrollment.jobs)
+JOBS = (exchange.jobs, exchange.sealing_jobs, providers.jobs, enrollment.jobs)
 # What a payment can be for, and how it is booked: see exchange/payments/purposes.py.
 PURPOSES: Mapping[str, Purpose] = {contributions.PURPOSE: Purpose(_l("Contributions"), contributions.book)}
 

@@ -13,6 +13,7 @@ from exchange.errors import Refusal
 from exchange.identity import login, organizations
 from exchange.identity.actors import STAFF, Audience, system_actor
 from exchange.identity.organizations import OrganizationKind
+from exchange.ledger import seal_commands
 from exchange.policy.commands import policy_group
 from exchange.scheduler.commands import invariants_command, job_group, scheduler_command
 
@@ -55,4 +56,5 @@ COMMANDS: Final[list[click.Command]] = [
     job_group,
     policy_group,
     scheduler_command,
+    *seal_commands.COMMANDS,
 ]

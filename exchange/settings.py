@@ -55,6 +55,8 @@ SETTINGS = (
     Setting("URL_SCHEME", "https, or http for a machine that only serves itself. A demo's default is http.", "https"),
     Setting("MAIL_SERVER", "host:port of the mail server. Without one letters wait in the table outgoing_mail."),
     Setting("MAIL_SENDER", "The address that letters come from.", "no-reply@localhost"),
+    Setting("EXCHANGE_ID", "What the exchange is called in seals and statements: its host name.", "localhost"),
+    Setting("SEAL_KEYS", "The folder with the keys that sign seals and statements; without one nothing is sealed."),
 )
 """Every variable that the program reads; nothing else is taken from the environment."""
 
@@ -81,6 +83,8 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "TRUSTED_HOSTS": str(values["SERVER_HOSTS"]).split(","),
         "MAIL_SERVER": values["MAIL_SERVER"],
         "MAIL_SENDER": values["MAIL_SENDER"],
+        "EXCHANGE_ID": values["EXCHANGE_ID"],
+        "SEAL_KEYS": values["SEAL_KEYS"],
         **given,
     }
     config.setdefault("PROGRAM_ZONE", _zone_of(str(config["PROGRAM_POLICY"])))

@@ -84,6 +84,7 @@ def may_ask(module: Module) -> bool:
         return True
     return bool(
         {"pages", "web", "api", "jobs", "commands", "scheduler", "login", "demo", "local_gateway"} & set(parts[1:])
+        or parts[-1].endswith(("_jobs", "_commands"))
     )
 
 

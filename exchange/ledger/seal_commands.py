@@ -1,0 +1,119 @@
+"""What can the operator do about seals, keys and the regulator's bundle from the command line?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, TextIO
+
+import click
+from flask.cli import with_appcontext
+
+from exchange import clock
+from exchange.database import db, in_unit_of_work
+from exchange.errors import Refusal
+from exchange.identity.actors import system_actor
+from exchange.ledger import cosigning, keys, seals
+from exchange.ledger.notes import BadNote
+from exchange.ledger.seals import Forked
+from exchange.progress import Progress
+
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("seal")
+@with_appcontext
+def seal_command() -> None:
+    """Seal everything that is posted, and publish the checkpoint. Also after sealing was stopped."""
+    by = system_actor("command:seal")
+    try:
+        ring = keys.ring()
+        sealed = 0
+        seals.publish(ring)
+        with Progress("entries sealed") as tell:
+            while part := in_unit_of_work(lambda: seals.seal(ring, by=by, at=clock.now())):
+                seals.publish(ring)
+                sealed += part
+                tell(sealed)
+    except Forked as refusal:
+        in_unit_of_work(lambda refusal=refusal: seals.stop(refusal, by=by, at=clock.now()))  # type: ignore[misc]
+        raise click.ClickException(str(refusal)) from refusal
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    newest = seals.latest()
+    click.echo(f"{sealed:,} entries sealed.")
+    if newest is not None:
+        click.echo(seals.signed_note(newest), nl=False)
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """Make, list and retire the keys that sign seals and statements."""
+
+
+@keys_group.command("new")
+@click.argument("name")
+@click.option("--out", "folder", type=_FOLDER, required=True, help="The folder that SEAL_KEYS names.")
+def new_key_command(name: str, folder: Path) -> None:
+    """Make a key called NAME: "<EXCHANGE_ID>/journal" for the exchange, "<EXCHANGE_ID>/org-7" for a provider.
+
+    A second key of the same name signs beside the first one, until that is retired.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    click.echo(keys.new_key(name, folder))
+
+
+@keys_group.command("master")
+@click.option("--out", "folder", type=_FOLDER, required=True, help="The folder that SEAL_KEYS names.")
+def master_key_command(folder: Path) -> None:
+    """Make the master key, from which each worker's own key for his proofs is derived. Once, and kept for ever."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        keys.new_master(folder)
+    except FileExistsError as error:
+        raise click.ClickException("There is one already; another one would orphan every proof.") from error
+    click.echo(f"Written to {folder.joinpath(keys.MASTER)}. Keep a copy apart from the database and its backups.")
+
+
+@keys_group.command("retire")
+@click.argument("name")
+@click.argument("key_id")
+@click.option("--out", "folder", type=_FOLDER, required=True, help="The folder that SEAL_KEYS names.")
+def retire_key_command(name: str, key_id: str, folder: Path) -> None:
+    """Let the key KEY_ID of NAME sign no more. Its public half stays, for what it signed."""
+    try:
+        keys.retire(name, key_id, folder)
+    except FileNotFoundError as error:
+        raise click.ClickException(f"There is no key {name}+{key_id} that signs.") from error
+    click.echo(f"{name}+{key_id} signs no more.")
+
+
+@keys_group.command("list")
+@with_appcontext
+def list_keys_command() -> None:
+    """Every public key that is known here."""
+    try:
+        ring = keys.ring()
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    for key in ring.verifying():
+        signs = "signs" if any(own.verifying == key for own in ring.signing(key.name)) else ""
+        click.echo(f"{key}  {signs}".rstrip())
+
+
+@click.command("cosign")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@with_appcontext
+def cosign_command(file: TextIO) -> None:
+    """Take a witness's signature of a checkpoint, or a provider's of a statement, from the note in FILE."""
+    note = file.read()
+    try:
+        ring = keys.ring()
+        names = in_unit_of_work(lambda: cosigning.take(note, ring, by=system_actor("command:cosign"), at=clock.now()))
+    except (Refusal, BadNote) as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        db.session.rollback()
+    click.echo(f"Signed by {', '.join(names) or 'nobody new'}.")
+
+
+COMMANDS: Final[list[click.Command]] = [cosign_command, keys_group, seal_command]
