@@ -32,11 +32,6 @@ class Day:
         """All of them."""
         return self.standing + self.replaced + self.undone + self.carried_out
 
-    @property
-    def counting(self) -> int:
-        """Those that count: they stand, or have been carried out."""
-        return self.standing + self.carried_out
-
 
 @dataclass(frozen=True, slots=True)
 class CauseTally:
@@ -103,7 +98,7 @@ def by_cause(at: datetime) -> list[CauseTally]:
         .where(w.kind == WindowKind.SPECIAL)
         .group_by(w.cause)
     )
-    chosen_by = dict(db.session.execute(chosen).tuples().all())
+    chosen_by = dict(db.session.execute(chosen).all())
     return [
         CauseTally(str(cause), count, open_now, chosen_by.get(cause, 0))
         for cause, count, open_now in db.session.execute(opened)

@@ -11,6 +11,7 @@ from enrollment.pages import (
     employer_tokens,
     operator,
     operator_cutover,
+    operator_employers,
     provider,
     public_home,
     regulator,
@@ -33,7 +34,13 @@ WORKER: list[Blueprint] = [
     worker_statement.bp,
 ]
 EMPLOYER: list[Blueprint] = [employer.bp, employer_report.bp, employer_tokens.bp, corrections.employer_bp]
-OPERATOR: list[Blueprint] = [operator.bp, operator.special_bp, operator_cutover.bp, operator_cutover.switches_bp]
+OPERATOR: list[Blueprint] = [
+    operator.bp,
+    operator.special_bp,
+    operator_cutover.bp,
+    operator_cutover.switches_bp,
+    operator_employers.bp,
+]
 REGULATOR: list[Blueprint] = [regulator.bp, regulator.projection_bp]
 BLUEPRINTS: list[Blueprint] = [
     public_home.bp,

@@ -145,12 +145,9 @@ def _chart(days: Sequence[Day]) -> Chart | None:
         return None
     return line_chart(
         _("Choices made each day"),
-        [
-            Line(_("Made"), [Point(day.on, day.made) for day in days]),
-            Line(_("Still count"), [Point(day.on, day.counting) for day in days]),
-        ],
+        [Line(_("Made"), [Point(day.on, day.made) for day in days])],
         show=whole,
-        headings=(_("Day"), _("Made"), _("Still count")),
+        headings=(_("Day"), _("Made")),
     )
 
 
@@ -170,7 +167,7 @@ def show_special() -> str:
         "operator/special.html",
         counted=counted,
         names=names,
-        page=None if trouble else tables.read_page(statement, number=tables.asked_page()),
+        page=None if trouble else tables.read_page(statement, number=tables.asked_page(), per_page=25),
         trouble=trouble,
         at=at,
         cause=cause,

@@ -6,14 +6,14 @@ is given up here, with a reason; the worker then stays where he is.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from enrollment import cutover, rehearsal, switch_list, switching, windows
 from enrollment.models import EnrollmentWindow, SwitchCause, SwitchState
@@ -37,6 +37,7 @@ bp.add_to_nav("show_all", _l("Cutover"), order=20)
 switches_bp = audience_blueprint("operator_switches", __name__, Audience.OPERATOR, "/operator/switches")
 switches_bp.add_to_nav("show_all", _l("Switches"), order=25)
 
+PER_PAGE: Final = 25
 AGAIN_AFTER: Final = 5
 """Seconds after which a page that is followed is asked for again."""
 CAUSES: Final[dict[SwitchCause, LazyString]] = {
@@ -92,6 +93,7 @@ def rehearse(plan_year: str) -> str:
         state=state_of(window, at),
         states=WINDOW_STATES,
         rehearsal=found,
+        page=tables.page_of(found.moves, number=tables.asked_page(), per_page=PER_PAGE),
         names=organizations.names_of(ids),
         components={component.code: component.name for component in policy.components},
     )
@@ -133,7 +135,7 @@ def show_switches() -> str:
     )
     return render_template(
         "operator/switches.html",
-        page=None if trouble else tables.read_page(switch_list.listed(wanted), number=tables.asked_page()),
+        page=None if trouble else _page(switch_list.listed(wanted)),
         trouble=trouble,
         asked=asked,
         written=request.args.get("number", ""),
@@ -144,6 +146,10 @@ def show_switches() -> str:
             "cause": [("", _("Any")), *((one.value, word) for one, word in CAUSES.items())],
         },
     )
+
+
+def _page(statement: Select[*tuple[Any, ...]]) -> tables.Page[Any]:
+    return tables.read_page(statement, number=tables.asked_page(), per_page=PER_PAGE)
 
 
 @switches_bp.route("/<int:switch_id>", methods=["GET", "POST"], endpoint="show")

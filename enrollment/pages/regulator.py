@@ -142,9 +142,10 @@ def _trend(place: Place) -> Markup | None:
 def _chart(rows: Sequence[Row], tiers: dict[str, TierShown], now: Occasion) -> Chart | None:
     bars = [
         Bar(
-            row.place.name if tier is None else f"{row.place.name} ({tier.word})",
+            row.place.name,
             row.place.ratio_bp,
             Tone.MAIN if tier is None else TONES[tier.kind],
+            note="" if tier is None else tier.word,
         )
         for row in rows
         for tier in [tiers.get(row.place.tier or "")]

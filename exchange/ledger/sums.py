@@ -35,7 +35,7 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Every organization that has books, by name, and what all of them come to: zero for each unit."""
+    """Every organization whose books say anything, by name, and what all of them come to: zero for each unit."""
 
     rows: list[Sums]
     cents: int
@@ -60,10 +60,12 @@ def books() -> Books:
         found.setdefault(organization_id, {})[kind, unit] = int(amount)
     names = (
         select(Organization.id, Organization.name, Organization.kind)
-        .where(Organization.id.in_(select(LedgerAccount.organization_id).distinct()))
+        .where(Organization.id.in_(found))
         .order_by(func.lower(Organization.name), Organization.id)
     )
-    rows = [_sums(id_, name, kind, found.get(id_, {})) for id_, name, kind in db.session.execute(names)]
+    rows = [
+        _sums(id_, name, kind, found[id_]) for id_, name, kind in db.session.execute(names) if any(found[id_].values())
+    ]
     in_all = dict.fromkeys(Unit, 0)
     for amounts in found.values():
         for (_, unit), amount in amounts.items():

@@ -53,9 +53,7 @@ class ProposeForm(forms.PageForm):
         hint=_l("The date under “effective_on” of the version that you propose; tomorrow at the earliest."),
     )
     document = FileField(_l("The policy as a file"), description=_l("YAML in UTF-8. It goes before the text below."))
-    text = TextAreaField(
-        _l("or as text"), render_kw={"spellcheck": "false", "rows": "16", "class_": "usa-textarea of-code-input"}
-    )
+    text = TextAreaField(_l("or as text"), render_kw={"spellcheck": "false"})
 
 
 class ReasonForm(forms.PageForm):

@@ -6,6 +6,7 @@ The same pages for the operator, who sees to it that it is paid, and for regulat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Blueprint, render_template
 from flask_babel import gettext as _
@@ -28,7 +29,9 @@ regulator_bp.add_to_nav("show_all", _l("Settlement"), order=55)
 operator_bp = audience_blueprint("operator_settlements", __name__, Audience.OPERATOR, "/operator/settlements")
 operator_bp.add_to_nav("show_all", _l("Settlement"), order=40)
 
-MATRIX_UP_TO = 12
+# The deed that was netted stands in the reference before its colon.
+WORDS: Final = {"cutover": _l("Cutover into %(rest)s"), "switches": _l("Switches outside of open enrollments")}
+MATRIX_UP_TO: Final = 12
 """Organizations that still fit side by side; of more the list says the same."""
 
 
@@ -54,7 +57,9 @@ class Totals:
 def show_all() -> str:
     """Every settlement, the latest first."""
     return render_template(
-        "settlements/list.html", page=tables.read_page(settlement.batches(), number=tables.asked_page())
+        "settlements/list.html",
+        page=tables.read_page(settlement.batches(), number=tables.asked_page()),
+        words_of=words_of,
     )
 
 
@@ -66,6 +71,7 @@ def show(batch_id: int) -> str:
     return render_template(
         "settlements/batch.html",
         batch=batch,
+        heading=words_of(batch.reference),
         pairs=pairs,
         nets=nets,
         names=names,
@@ -74,6 +80,12 @@ def show(batch_id: int) -> str:
         matrix=_matrix(pairs, list(nets)) if len(nets) <= MATRIX_UP_TO else None,
         chart=_chart(nets, names),
     )
+
+
+def words_of(reference: str) -> str:
+    """What was netted, in words; a deed that this page does not know is shown by its name."""
+    deed, _colon, rest = reference.partition(":")
+    return str(WORDS[deed]) % {"rest": rest} if deed in WORDS else reference
 
 
 def _totals(batch: Summary, pairs: list[Pair], nets: dict[int, int]) -> Totals:

@@ -10,6 +10,7 @@ from typing import Any
 
 from exchange.policy.document import MonthDay, Policy
 
+NOTHING = "–"
 CONTEXT = 3
 """Lines shown around a change."""
 _TOP = frozenset({"effective_on"})
@@ -64,10 +65,42 @@ def _lines(code: tuple[str, int, int, int, int], old: list[str], new: list[str])
 
 
 def of_rules(before: Policy, after: Policy) -> list[Change]:
-    """Every rule that differs, however the two texts are written, in the order of the policy."""
+    """Every rule that differs, however the two texts are written, in the order of the policy.
+
+    What is new or gone as a whole (a component, a contribution rule) is one change.
+    """
     old, new = dict(_leaves(before)), dict(_leaves(after))
-    paths = [*new, *(path for path in old if path not in new)]
-    return [Change(path, old.get(path), new.get(path)) for path in paths if old.get(path) != new.get(path)]
+    differing = [path for path in (*new, *old) if old.get(path) != new.get(path)]
+    return [
+        Change(path, _under(path, old), _under(path, new))
+        for path in dict.fromkeys(_whole_of(path, old, new) for path in differing)
+    ]
+
+
+def _whole_of(path: str, old: dict[str, str], new: dict[str, str]) -> str:
+    """The path, or the first one above it that only one of the two knows anything about."""
+    if path in old and path in new:
+        return path
+    without = old if path in new else new
+    parts = path.split(".")
+    above = (".".join(parts[:count]) for count in range(1, len(parts)))
+    return next((one for one in above if not any(_is_under(other, one) for other in without)), path)
+
+
+def _is_under(path: str, above: str) -> bool:
+    return path == above or path.startswith(f"{above}.")
+
+
+def _under(path: str, leaves: dict[str, str]) -> str | None:
+    """What a policy says at the path, or in all below it; None: nothing."""
+    if path in leaves:
+        return leaves[path]
+    below = [
+        f"{name[len(path) + 1 :]}: {said}"
+        for name, said in leaves.items()
+        if name.startswith(f"{path}.") and said != NOTHING
+    ]
+    return "; ".join(below) or None
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -95,9 +128,9 @@ def _written(value: Any) -> str:
     if isinstance(value, MonthDay):
         return f"{value.month:02d}-{value.day:02d}"
     if isinstance(value, (frozenset, set)):
-        return ", ".join(sorted(_written(part) for part in value))
+        return ", ".join(sorted(_written(part) for part in value)) or NOTHING
     if isinstance(value, (tuple, list)):
-        return ", ".join(_written(part) for part in value)
+        return ", ".join(_written(part) for part in value) or NOTHING
     if hasattr(value, "items"):
         return ", ".join(f"{_written(key)}: {_written(part)}" for key, part in value.items())
-    return "–" if value is None else str(value)
+    return NOTHING if value is None or value == "" else str(value)

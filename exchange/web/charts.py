@@ -37,11 +37,12 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row of a bar chart."""
+    """One row of a bar chart; ``note`` is a word that stands before the value where there is room for one."""
 
     label: str | LazyString
     value: int
     tone: Tone = Tone.MAIN
+    note: str | LazyString = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def ladder_chart(
     how far they would go. Values are not negative.
     """
     ordered = sorted(bands, key=lambda band: band.start)
-    row, top = 52, 58
+    row, top = 76, 58
     bottom = top + row * len(bars)
     highest = max(max((band.start for band in ordered), default=0) * 4 // 3, 1)
     starts = [*(band.start for band in ordered), highest]
@@ -131,10 +132,11 @@ def ladder_chart(
     for index, bar in enumerate(bars):
         y = top + index * row
         marks += [
-            _text(f"{bar.label}: {show(bar.value)}", x="8", y=y + 22, css="chart__end"),
+            _text(bar.label, x="8", y=y + 22, css="chart__end"),
             _rect("0", y + 30, _share(min(bar.value, highest), highest), 14, css=f"chart__bar tone-{bar.tone}"),
+            _text(f"{bar.note} {show(bar.value)}".strip(), x="8", y=y + 62, css="chart__label"),
         ]
-    rows = tuple((str(bar.label), show(bar.value)) for bar in bars)
+    rows = tuple((str(bar.label), f"{bar.note} {show(bar.value)}".strip()) for bar in bars)
     svg = _svg(title, description or _sentence(rows), marks, height=bottom + 30, css="chart--ladder")
     return Chart(str(title), svg, headings, rows)
 

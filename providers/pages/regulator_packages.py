@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 
 from exchange.database import db, in_unit_of_work
-from exchange.errors import Refusal
+from exchange.errors import NotFound, Refusal
 from exchange.identity import access
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
@@ -77,6 +77,8 @@ def show(version_id: int) -> ResponseReturnValue:
             return redirect(url_for("regulator_packages.show_all"), code=303)
     now = occasion()
     version = access.one(PackageVersion, actor, id=version_id)
+    if version.state not in SHOWN:
+        raise NotFound(_l("This package has not been submitted."))
     policy = policy_of_year(now, version.plan_year)
     package = db.session.get_one(Package, version.package_id)
     terms = packages.terms_of(version)
