@@ -16,6 +16,7 @@ import enrollment.api
 import enrollment.commands
 import enrollment.demo
 import enrollment.jobs
+import enrollment.liability_jobs
 import enrollment.pages
 import exchange.commands
 import exchange.jobs
@@ -38,7 +39,7 @@ PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
 IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 # Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
-JOBS = (exchange.jobs, exchange.sealing_jobs, providers.jobs, enrollment.jobs)
+JOBS = (exchange.jobs, exchange.sealing_jobs, providers.jobs, enrollment.jobs, enrollment.liability_jobs)
 # What a payment can be for, and how it is booked: see exchange/payments/purposes.py.
 PURPOSES: Mapping[str, Purpose] = {contributions.PURPOSE: Purpose(_l("Contributions"), contributions.book)}
 

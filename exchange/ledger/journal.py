@@ -156,6 +156,8 @@ class Posting:
     transfers: tuple[Transfer, ...]
     details: str | None = None
     corrects_id: int | None = None
+    # 32 bytes that everybody may know, for words that everybody may read; otherwise the salt is new and secret.
+    salt: bytes | None = None
 
 
 def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, int]:
@@ -171,7 +173,7 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
     ids = staging.allot_ids(len(postings))
     entries, transfers = [], []
     for ordinal, (p, entry_id) in enumerate(zip(postings, ids, strict=True)):
-        salt = secrets.token_bytes(32) if p.details is not None else None
+        salt = (p.salt or secrets.token_bytes(32)) if p.details is not None else None
         entries.append(
             {
                 "ordinal": ordinal,

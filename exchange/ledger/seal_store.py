@@ -122,7 +122,10 @@ class LiabilityLeaf(Base):
     __tablename__ = "liability_leaf"
     __table_args__ = (Index("ix_liability_leaf_account_number_statement_id", "account_number", "statement_id"),)
 
-    statement_id: Mapped[int] = mapped_column(ForeignKey("liability_statement.id"), primary_key=True)
+    # Deferred: the root is known, and the statement written, when all leaves are there.
+    statement_id: Mapped[int] = mapped_column(
+        ForeignKey("liability_statement.id", deferrable=True, initially="DEFERRED"), primary_key=True
+    )
     leaf_hash: Mapped[bytes] = mapped_column(primary_key=True)
     nonce: Mapped[bytes]
     account_number: Mapped[str]
@@ -138,7 +141,9 @@ class LiabilityBlock(Base):
 
     __tablename__ = "liability_block"
 
-    statement_id: Mapped[int] = mapped_column(ForeignKey("liability_statement.id"), primary_key=True)
+    statement_id: Mapped[int] = mapped_column(
+        ForeignKey("liability_statement.id", deferrable=True, initially="DEFERRED"), primary_key=True
+    )
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     first_leaf_hash: Mapped[bytes]
     hash: Mapped[bytes]

@@ -1,0 +1,174 @@
+"""What does a worker get into his hand, so that he can check his balance and his switch without the exchange?
+
+Files that ``verifier/verify.py`` (or any other program that keeps to verification.md) can check years
+later and offline. JSON in one fixed spelling: every byte of it counts.
+
+- proof: a statement, the worker's leaf in it, and the seal of the statement's own entry in the journal;
+- receipt: what a switch moved, signed; the entry's bytes and seal; the leaves before and after.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from flask_babel import lazy_gettext as _l
+
+from exchange.database import db
+from exchange.errors import Refusal
+from exchange.ledger import notes, seals, statements
+from exchange.ledger.journal import LedgerEntry
+from exchange.ledger.keys import KeyRing
+from exchange.ledger.seal_store import LiabilityStatement
+from exchange.ledger.statements import Proof
+from exchange.money import Unit
+
+PROOF_FORMAT: Final = "pbx-proof/v1"
+RECEIPT_FORMAT: Final = "pbx-receipt/v1"
+
+
+class NotSealedYet(Refusal):
+    """The entry waits for its seal."""
+
+    code = "not_sealed_yet"
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One line of a receipt: ``amount`` left ``source`` (a name like ``la-7``) with the old provider for ``target``."""
+
+    source: str
+    target: str
+    old_provider: str
+    old_component: str
+    new_provider: str
+    new_component: str
+    unit: Unit
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a receipt is about: whose switch, when it took effect, and everything it moved."""
+
+    account_number: str
+    switch_id: int
+    effective_on: date
+    entry_id: int
+    moved: Sequence[Moved]
+
+    def text(self, exchange: str, key: str) -> str:
+        """The receipt's lines, before they are signed."""
+        lines = (
+            f"line {m.source} {m.target} {m.old_provider} {m.old_component} {m.new_provider} {m.new_component} "
+            f"{m.unit.value} {m.amount}\n"
+            for m in self.moved
+        )
+        head = (
+            f"{RECEIPT_FORMAT}\nexchange {exchange}\naccount {self.account_number}\nswitch {self.switch_id}\n"
+            f"effective {self.effective_on.isoformat()}\nentry e-{self.entry_id}\nkey {key}\n"
+        )
+        return head + "".join(lines)
+
+
+def proof_file(statement: LiabilityStatement, account_number: str, *, keys: KeyRing) -> bytes:
+    """The proof of one worker's balance in a statement. ``NotFound`` without a leaf; refuses ``NotSealedYet``."""
+    proof = statements.proof_of(statement, account_number)
+    return _spelled({"format": PROOF_FORMAT, **_written(statement, proof), "keys": _keys(keys)})
+
+
+def receipt_file(deed: Deed, *, keys: KeyRing) -> bytes:
+    """The receipt of a switch. Refuses ``NotSealedYet`` and ``NoKeys``.
+
+    The leaf before and after each balance that moved goes with it where statements were made right
+    before and after the switch (at every cutover) and show just what moved.
+    """
+    entry = db.session.get_one(LedgerEntry, deed.entry_id)
+    seal = _seal(deed.entry_id)
+    before, after = _leaves_around(deed, int(seal["position"]))
+    return _spelled(
+        {
+            "format": RECEIPT_FORMAT,
+            "receipt": notes.sign(deed.text(keys.exchange, entry.key), keys.journal_keys()),
+            "seal": seal,
+            "before": before,
+            "after": after,
+            "keys": _keys(keys),
+        }
+    )
+
+
+def _written(statement: LiabilityStatement, proof: Proof) -> dict[str, Any]:
+    seal = _seal(statement.entry_id)
+    size = seals.head_of(seal["checkpoint"]).size
+    who = proof.opening.subject
+    return {
+        "statement": statements.signed_note(statement),
+        "index": proof.index,
+        "opening": {
+            "nonce": proof.opening.nonce.hex(),
+            "account_number": who.account_number,
+            "email": who.email,
+            "legal_name": who.legal_name,
+            "balance": proof.opening.balance,
+        },
+        "path": [[hashed.hex(), total] for hashed, total in proof.path],
+        "seal": seal,
+        # The journal that the statement names is the beginning of the one that the checkpoint covers.
+        "extends": [node.hex() for node in seals.consistency_proof(statement.journal_size, size)],
+    }
+
+
+def _seal(entry_id: int) -> dict[str, Any]:
+    """An entry's bytes, its place, and the way to the root of the first checkpoint that covers it."""
+    position = seals.position_of(entry_id)
+    checkpoint = None if position is None else seals.first_checkpoint_over(position)
+    if position is None or checkpoint is None:
+        raise NotSealedYet(_l("This was posted a moment ago and is not sealed yet. Try again in a minute."))
+    return {
+        "entry": base64.b64encode(seals.entry_contents([entry_id])[entry_id]).decode(),
+        "position": position,
+        "path": [node.hex() for node in seals.inclusion_proof(position, checkpoint.size)],
+        "checkpoint": seals.signed_note(checkpoint),
+    }
+
+
+def _leaves_around(deed: Deed, position: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The leaves at the old place right before the entry and at the new one right after, where they show what moved."""
+    left: dict[tuple[str, str, Unit], int] = {}
+    came: dict[tuple[str, str, Unit], int] = {}
+    for m in deed.moved:
+        old, new = (m.old_provider, m.old_component, m.unit), (m.new_provider, m.new_component, m.unit)
+        left[old] = left.get(old, 0) + m.amount
+        came[new] = came.get(new, 0) + m.amount
+    mine = statements.of_account(deed.account_number)
+    before = [s for s in mine if s.journal_size <= position]
+    after = [s for s in reversed(mine) if s.journal_size > position]
+    return _showing(left, before, deed.account_number), _showing(came, after, deed.account_number)
+
+
+def _showing(
+    amounts: dict[tuple[str, str, Unit], int], nearest_first: Sequence[LiabilityStatement], account_number: str
+) -> list[dict[str, Any]]:
+    found = []
+    for place, amount in sorted(amounts.items()):
+        nearest = next((s for s in nearest_first if (s.provider, s.component, s.unit) == place), None)
+        if nearest is not None:
+            proof = statements.proof_of(nearest, account_number)
+            if proof.opening.balance == amount:
+                found.append(_written(nearest, proof))
+    return found
+
+
+def _keys(keys: KeyRing) -> list[str]:
+    return [str(key) for key in keys.verifying()]
+
+
+def _spelled(content: dict[str, Any]) -> bytes:
+    """The one spelling of a file: a verifier that spells it again gets the same bytes."""
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
