@@ -6,7 +6,8 @@ JSON over HTTP below ``/api/v1``, without a key, read-only. Described at ``/api/
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
@@ -29,10 +30,7 @@ HISTORY: Final = timedelta(days=366)
 class StrictParser(FlaskParser):
     """Leaves unknown keys to the schemas, which refuse them."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
-        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
-        "query": None,
-    }
+    DEFAULT_UNKNOWN_BY_LOCATION: Any = MappingProxyType({**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None})
 
 
 class OpenBlueprint(Blueprint):

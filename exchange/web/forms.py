@@ -17,7 +17,7 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field, FieldList, FormField
-from wtforms.validators import InputRequired, ValidationError
+from wtforms.validators import InputRequired, StopValidation, ValidationError
 from wtforms.widgets import TextArea, TextInput
 
 from exchange.errors import Refusal
@@ -36,9 +36,20 @@ class BadDate(Refusal):
     code = "bad_date"
 
 
+class Needed(InputRequired):
+    """Something must stand here; blanks alone are nothing."""
+
+    def __call__(self, form: Any, field: Any) -> None:
+        """Called by WTForms."""
+        if field.raw_data and isinstance(field.raw_data[0], str) and not field.raw_data[0].strip():
+            field.errors = []
+            raise StopValidation(str(self.message))
+        super().__call__(form, field)
+
+
 def needed(sentence: Sentence | None = None) -> Any:
     """The validator for a field that must be filled in."""
-    return InputRequired(sentence or _l("Fill this in."))
+    return Needed(sentence or _l("Fill this in."))
 
 
 class PageForm(FlaskForm):

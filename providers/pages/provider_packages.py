@@ -145,6 +145,7 @@ def take_off_shelf(version_id: int) -> ResponseReturnValue:
 @bp.post(f"/versions/<{ROW}:version_id>/draft")
 def draft_again(version_id: int) -> ResponseReturnValue:
     """Draft the same terms for a plan year."""
+    own_version(version_id)
     year = request.form.get("plan_year", "")
 
     def work() -> int:
@@ -196,6 +197,7 @@ def _page(version_id: int) -> str:
 
 
 def _step(version_id: int, work: Callable[[], None], *, done: LazyString) -> ResponseReturnValue:
+    own_version(version_id)
     try:
         in_unit_of_work(work)
     except Refusal as refusal:

@@ -73,7 +73,9 @@ class BoardForm(PageForm):
                 seat.appointed_by.errors = [_l("Say who: member workers, or the body that appoints.")]
             if seat.appointed_by.data and not seat.holder.data:
                 seat.holder.errors = [_l("Write who holds this seat, or empty the whole row.")]
-        if any(seat.errors for seat in self.seats):
+        wrong = [seat.errors for seat in self.seats if seat.errors]
+        if wrong:
+            self.seats.errors = wrong
             return False
         if not self.named:
             self.form_errors.append(_l("Name at least one seat."))

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
+from playwright.sync_api import Page
 from werkzeug.test import TestResponse
 
 from exchange import clock
@@ -53,6 +54,15 @@ def sign_in(client: FlaskClient, login_id: int) -> None:
     with client.session_transaction() as session:
         session.clear()
         session.update(_user_id=name, _fresh=True, fs_paa=now, began_at=now, seen_at=now, rests=300, lasts=28_800)
+
+
+def enter(app: Flask, page: Page, address: str, login_id: int) -> None:
+    """Let a browser be this person, second factor included."""
+    client = app.test_client()
+    sign_in(client, login_id)
+    cookie = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+    assert cookie is not None
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": address}])
 
 
 def form_token(client: FlaskClient) -> str:

@@ -110,7 +110,8 @@ class Market:
             return read_file(path).on(self.today)
 
     def _package(self, offering: Offering) -> int:
-        made = organizations.found(offering.provider, kind=OrganizationKind.PROVIDER, by=BY, at=LONG_AGO)
+        ein = f"91000000{OFFERINGS.index(offering)}"
+        made = organizations.found(offering.provider, kind=OrganizationKind.PROVIDER, ein=ein, by=BY, at=LONG_AGO)
         provider = Provider(
             organization_id=made.id,
             kind=offering.kind,
