@@ -34,7 +34,9 @@ class AuditEvent(Base):
     address: Mapped[str | None]
 
 
-def record(action: str, subject: str, *, by: Actor, at: datetime, reason: str | None = None, facts: str | None = None) -> None:
+def record(
+    action: str, subject: str, *, by: Actor, at: datetime, reason: str | None = None, facts: str | None = None
+) -> None:
     """Write the deed down. ``subject`` is ``kind:id``; ``facts`` holds figures, never personal data."""
     in_request = has_request_context()
     db.session.add(

@@ -187,7 +187,7 @@ def nets_of(batch_id: int) -> dict[int, int]:
     """Each organization's net position in a batch: owed to it, or (negative) owed by it, in cents."""
     p = SettlementPosition
     rows = select(p.organization_id, p.net_cents).where(p.batch_id == batch_id).order_by(p.net_cents.desc(), p.id)
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 @invariants.rule(8, "settlement sums to zero and equals the gross pairs")

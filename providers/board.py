@@ -139,18 +139,18 @@ def _filed_as_of(checks: Mapping[int, ReserveCheck]) -> dict[int, date]:
     """As of which day each provider's filing is that its last check counted."""
     ids = {check.filing_id for check in checks.values() if check.filing_id is not None}
     rows = select(ReserveFiling.provider_id, ReserveFiling.as_of).where(ReserveFiling.id.in_(ids))
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 def _open_findings() -> dict[int, int]:
     rows = select(Finding.provider_id, func.count()).where(Finding.state == FindingState.OPEN)
-    return dict(db.session.execute(rows.group_by(Finding.provider_id)).tuples().all())
+    return dict(db.session.execute(rows.group_by(Finding.provider_id)).all())
 
 
 def _open_decisions() -> dict[int, int]:
     d = ProviderDecision
     rows = select(d.provider_id, d.id).where(d.state == DecisionState.PROPOSED)
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 def trends_since(since: date) -> dict[int, list[int]]:

@@ -133,7 +133,7 @@ def filed(filing: ReserveFiling) -> Filed:
     """A filing together with its lines."""
     h = ReserveHolding
     rows = select(h.asset_class, h.amount_cents).where(h.filing_id == filing.id).order_by(h.asset_class)
-    return Filed(filing, dict(db.session.execute(rows).tuples().all()))
+    return Filed(filing, dict(db.session.execute(rows).all()))
 
 
 @scope_of(ReserveFiling)

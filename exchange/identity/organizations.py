@@ -110,7 +110,7 @@ def named(name: str, *, kind: OrganizationKind) -> Organization | None:
 def names_of(organization_ids: Collection[int]) -> dict[int, str]:
     """The names of some organizations by id."""
     rows = select(Organization.id, Organization.name).where(Organization.id.in_(organization_ids))
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
 
 
 def exchange_id() -> int:

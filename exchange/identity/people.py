@@ -87,4 +87,4 @@ class Login(Base, UserMixin):
 def names_of(login_ids: Collection[int | None]) -> dict[int | None, str]:
     """The names of some logins by id, for lists of who did what; who was forgotten is absent."""
     rows = select(Login.id, Login.name).where(Login.id.in_([id_ for id_ in login_ids if id_ is not None]))
-    return dict(db.session.execute(rows).tuples().all())
+    return dict(db.session.execute(rows).all())
