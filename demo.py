@@ -6,6 +6,7 @@ scheduler then run side by side as they would in earnest. Run again, it keeps it
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from sqlalchemy import event
 from app import create_app
 from exchange import clock
 from exchange.database import db, is_sqlite
+from exchange.ledger import keys
 from town import building
 from town.setting import Size
 
@@ -33,7 +35,7 @@ MIGRATIONS: Final = str(ROOT / "migrations")
 HOST: Final = "127.0.0.1"
 DATABASE: Final = "sqlite:///var/demo.db"
 WORKERS: Final = 2
-PATIENCE_SECONDS: Final = 15.0
+PATIENCE_SECONDS: Final = 30.0
 
 
 @click.group()
@@ -96,6 +98,8 @@ def _build(app: Flask, size: Size | None) -> None:
     if is_sqlite():
         # If the machine dies meanwhile the town is begun anew: nothing has to wait for the disk.
         event.listen(db.engine, "connect", _without_waiting_for_the_disk)
+    # What was published of a town that is gone binds nobody any more.
+    keys.ring().folder.joinpath(keys.PUBLISHED).unlink(missing_ok=True)
     tell("building the town")
     now = clock.now()
     db.session.rollback()
@@ -143,13 +147,13 @@ def run_side_by_side(port: int) -> int:
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: asked_to_stop.set())
-    # In sessions of their own: Ctrl-C reaches this process alone, which ends them in good order.
-    processes = {
-        name: subprocess.Popen(command, cwd=ROOT, start_new_session=True) for name, command in commands(port).items()
-    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        if _is_answering(port, processes, asked_to_stop):
-            tell(f"ready: http://{HOST}:{port}/ – sign in as anybody: http://{HOST}:{port}/demo/sign-in (Ctrl-C ends)")
+        for name, command in commands(port).items():
+            # In sessions of their own: Ctrl-C reaches this process alone, which ends them in good order.
+            processes[name] = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+            if name == "web" and _is_answering(port, processes[name], asked_to_stop):
+                tell(f"ready: {address(port)} – sign in as anybody: {address(port)}demo/sign-in (Ctrl-C ends)")
         while not asked_to_stop.wait(0.3):
             ended = [name for name, process in processes.items() if process.poll() is not None]
             if ended:
@@ -165,17 +169,27 @@ def commands(port: int) -> Mapping[str, list[str]]:
     """What is run, by name."""
     web = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), "--bind", f"{HOST}:{port}"]
     return {
-        "web": [*web, "--log-level", "warning", "app:create_app()"],
+        "web": [*web, "--preload", "--log-level", "warning", "app:create_app()"],
         "scheduler": [sys.executable, "-m", "flask", "--app", "app", "scheduler"],
     }
 
 
-def _is_answering(port: int, processes: Mapping[str, subprocess.Popen[bytes]], asked_to_stop: threading.Event) -> bool:
+def address(port: int) -> str:
+    """Where the town is."""
+    return f"http://{HOST}:{port}/"
+
+
+def _is_answering(port: int, web: subprocess.Popen[bytes], asked_to_stop: threading.Event) -> bool:
     until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until and not asked_to_stop.wait(0.2) and processes["web"].poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return True
+    while time.monotonic() < until and not asked_to_stop.wait(0.2) and web.poll() is None:
+        page = http.client.HTTPConnection(HOST, port, timeout=PATIENCE_SECONDS)
+        try:
+            page.request("GET", "/")
+            return page.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
+        except OSError:
+            continue
+        finally:
+            page.close()
     return False
 
 

@@ -17,6 +17,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from flask import Flask
+from flask_migrate import upgrade
 from sqlalchemy import func, select
 
 import demo
@@ -50,7 +51,7 @@ from exchange.money import Unit
 from exchange.policy.reading import read
 from exchange.scheduler import runner
 from exchange.scheduler.records import RunState
-from providers.models import Package, PackageVersion, Provider, ReserveCheck
+from providers.models import Package, PackageVersion, Provider
 from tests.support import databases
 from tests.support.signing_in import AT, BY
 from town import building, dates
@@ -58,6 +59,7 @@ from town.setting import Size, Town
 
 SHIPPED = demo.ROOT / "policies" / "washington_demo.yaml"
 SMALL = Size(workers=40, employers=16, months=3)
+TINY = Size(workers=8, employers=8, months=1)
 TIERS = {"strong", "adequate", "watch", "restricted", "run_off"}
 
 
@@ -67,9 +69,9 @@ def count(model: type[Any], *conditions: Any) -> int:
 
 
 @pytest.fixture
-def town(app: Flask) -> Iterator[Town]:
+def town(app: Flask, tmp_path: Path) -> Iterator[Town]:
     """A small town, built on this test's engine."""
-    app.config["DEMO"] = True
+    app.config.update(DEMO=True, SEAL_KEYS=str(tmp_path))
     db.session.rollback()
     with app.test_request_context():
         now = clock.now()
@@ -102,9 +104,11 @@ def move_clock(to: datetime | None) -> None:
     db.session.rollback()
 
 
+@pytest.mark.slow
 class TestTown:
     def test_keeps_every_rule_through_its_open_enrollment(self, town: Town) -> None:
         assert invariants.broken() == []
+        assert current_open_enrollment(clock.now()) is not None
         before = holdings()
 
         move_clock(enrollment.demo.before_the_close())
@@ -118,13 +122,6 @@ class TestTown:
         assert ordered == carried_out > 0
         assert count(Switch, Switch.state == SwitchState.ORDERED, Switch.effective_at <= clock.now()) == 0
         assert holdings() == before
-
-    def test_has_an_open_enrollment_that_is_open_now(self, town: Town) -> None:
-        window = current_open_enrollment(clock.now())
-
-        assert window is not None
-        assert window.plan_year == town.dates.next_year
-        assert count(Election, Election.window_id == window.id, Election.state == ElectionState.STANDING) > 0
 
 
 def today_in(year: int) -> Iterator[date]:
@@ -164,7 +161,8 @@ class TestDates:
 @pytest.fixture
 def new_app(create_app: databases.AppFactory, tmp_path: Path) -> Iterator[Flask]:
     """A demonstration with a database of its own that is not there yet."""
-    app = create_app({**databases.CONFIG, "DEMO": True, "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path}/town.db"})
+    address = f"sqlite:///{tmp_path}/town.db"
+    app = create_app({**databases.CONFIG, "DEMO": True, "SEAL_KEYS": str(tmp_path), "SQLALCHEMY_DATABASE_URI": address})
     yield app
     with app.app_context():
         db.session.remove()
@@ -173,7 +171,7 @@ def new_app(create_app: databases.AppFactory, tmp_path: Path) -> Iterator[Flask]
 
 @pytest.mark.slow
 class TestPrepare:
-    def test_builds_the_whole_town(self, new_app: Flask) -> None:
+    def test_builds_the_whole_town_once(self, new_app: Flask, capsys: pytest.CaptureFixture[str]) -> None:
         demo.prepare(new_app)
 
         with new_app.app_context():
@@ -193,6 +191,9 @@ class TestPrepare:
             assert count(Login, Login.password.is_not(None)) == 0
             assert count(Login) > 450
             assert invariants.broken() == []
+
+        demo.prepare(new_app)
+        assert "keeps its data" in capsys.readouterr().out
 
     @staticmethod
     def next_year() -> str:
@@ -217,32 +218,13 @@ class TestPrepare:
         )
         return int(db.session.execute(rows).scalar_one())
 
-    def test_keeps_what_is_there_until_asked_to_begin_anew(
-        self, new_app: Flask, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        demo.prepare(new_app, size=SMALL)
-        first = self.numbers(new_app)
-        demo.prepare(new_app, size=SMALL)
-        kept = self.numbers(new_app)
-        demo.prepare(new_app, size=SMALL, fresh=True)
-
-        assert kept == first
-        assert self.numbers(new_app) != first
-        assert "keeps its data" in capsys.readouterr().out
-
-    @staticmethod
-    def numbers(app: Flask) -> list[int]:
-        """When each check was made: another town has others."""
-        with app.app_context():
-            return list(db.session.execute(select(ReserveCheck.checked_at).order_by(ReserveCheck.id)).scalars())
-
     def test_begins_anew_where_it_was_interrupted(self, new_app: Flask, capsys: pytest.CaptureFixture[str]) -> None:
         with new_app.test_request_context():
-            demo.upgrade(directory=demo.MIGRATIONS)
+            upgrade(directory=demo.MIGRATIONS)
             with pytest.raises(KeyboardInterrupt):
-                building.build(SHIPPED, now=clock.now(), size=SMALL, tell=interrupted)
+                building.build(SHIPPED, now=clock.now(), size=TINY, tell=interrupted)
 
-        demo.prepare(new_app, size=SMALL)
+        demo.prepare(new_app, size=TINY)
 
         assert "not finished" in capsys.readouterr().out
         with new_app.app_context():
@@ -251,7 +233,7 @@ class TestPrepare:
 
     def test_refuses_a_database_that_holds_something_else(self, new_app: Flask) -> None:
         with new_app.app_context():
-            demo.upgrade(directory=demo.MIGRATIONS)
+            upgrade(directory=demo.MIGRATIONS)
             with unit_of_work():
                 organizations.found("A real one", kind=OrganizationKind.OPERATOR, by=BY, at=AT)
 
@@ -280,10 +262,11 @@ class TestServe:
         assert answer.exit_code == 1
         assert f"Port {port} is taken" in answer.output
 
+    @pytest.mark.slow
     def test_runs_web_and_scheduler_until_it_is_ended(self, new_app: Flask, tmp_path: Path) -> None:
-        demo.prepare(new_app, size=SMALL)
+        demo.prepare(new_app, size=TINY)
         port = free_port()
-        environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/town.db"}
+        environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/town.db", "SEAL_KEYS": str(tmp_path)}
         command = [sys.executable, "demo.py", "serve", "--port", str(port)]
         with subprocess.Popen(command, cwd=demo.ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

@@ -57,7 +57,7 @@ def note_open_enrollment(town: Town, at: datetime) -> None:
     assert window is not None, "it is published"
     m = Membership
     members = select(m.benefit_account_id, Package.last_plan_year).join(Package, Package.id == m.package_id)
-    rows = db.session.execute(members.where(m.ends_at.is_(None)).order_by(m.benefit_account_id)).tuples().all()
+    rows = db.session.execute(members.where(m.ends_at.is_(None)).order_by(m.benefit_account_id)).all()
     choosers = town.random.sample(rows, len(rows) * HAVE_CHOSEN // 100)
     # Whose package ends cannot stay in it: they come first among those who choose another provider.
     choosers.sort(key=lambda chooser: chooser[1] is None)
@@ -107,7 +107,7 @@ def _another(town: Town, resident: Resident, mine: Membership, plan_year: str) -
         .join(Package, Package.id == on_sale.c.package_id)
         .where(Package.provider_id != mine.provider_id)
         .order_by(on_sale.c.id)
-    ).tuples()
+    )
     liked = {id_: town.providers[provider_id].story["liked_by"][resident.trade] for id_, provider_id in rows}
     return town.weighted(liked) if liked else None
 

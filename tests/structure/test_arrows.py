@@ -31,6 +31,11 @@ class TestArrows:
 
         assert importers("demo", among=others) == []
 
+    def test_point_to_the_demonstrations_town_from_nothing_but_the_demo(self) -> None:
+        others = [module for module in modules() if not below(module.path, ("demo.py", "town", "tests"))]
+
+        assert importers("town", among=others) == []
+
     def test_point_to_stripe_from_its_gateway_alone(self) -> None:
         others = [module for module in modules() if module.path != "exchange/payments/stripe_gateway.py"]
 

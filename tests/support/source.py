@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("exchange", "providers", "enrollment")
-SOURCE = (*PACKAGES, "verifier", "app.py", "demo.py")
+SOURCE = (*PACKAGES, "verifier", "town", "app.py", "demo.py")
 
 
 @functools.cache
