@@ -158,17 +158,11 @@ def show_switch(switch_id: int) -> ResponseReturnValue:
     form = AbandonForm()
     if form.validate_on_submit():
         reason = str(form.reason.data)
-        try:
-            in_unit_of_work(
-                lambda: switching.abandon(
-                    switch_list.held(switch_id), reason=reason, by=current_actor(), at=clock.now()
-                )
-            )
-        except switching.AlreadyCarriedOut as refusal:
-            forms.refusal_to_form(form, refusal)
-        else:
-            flash(_("Given up. The worker stays where he is; nothing has moved."), "success")
-            return redirect(url_for("operator_switches.show", switch_id=switch_id), code=303)
+        in_unit_of_work(
+            lambda: switching.abandon(switch_list.held(switch_id), reason=reason, by=current_actor(), at=clock.now())
+        )
+        flash(_("Given up. The worker stays where he is; nothing has moved."), "success")
+        return redirect(url_for("operator_switches.show", switch_id=switch_id), code=303)
     return forms.render_form(
         "operator/switch.html",
         form,

@@ -14,7 +14,7 @@ from exchange.database import db, in_unit_of_work
 from exchange.identity import organizations
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import OrganizationKind
-from providers import publication, qualification, reserve_checks, reserve_filings
+from providers import packages, publication, qualification, reserve_checks, reserve_filings
 from providers.models import (
     CriterionState,
     Finding,
@@ -262,8 +262,8 @@ class TestCertification:
     def submitted(self, market: Market) -> int:
         def make() -> int:
             provider = db.session.get_one(Provider, market.provider_of(market.packages[0]))
-            version = provider_makers.packages.draft(
-                provider_makers.packages.create(provider, name="New", by=staff_of(provider), at=clock.now()),
+            version = packages.draft(
+                packages.create(provider, name="New", by=staff_of(provider), at=clock.now()),
                 plan_year=market.next_year.id,
                 terms=terms(),
                 policy=market.policy,
@@ -295,8 +295,8 @@ class TestCertification:
     def test_does_not_see_what_is_only_drafted(self, rita: FlaskClient, market: Market) -> None:
         def make() -> int:
             provider = db.session.get_one(Provider, market.provider_of(market.packages[0]))
-            package = provider_makers.packages.create(provider, name="New", by=staff_of(provider), at=clock.now())
-            return provider_makers.packages.draft(
+            package = packages.create(provider, name="New", by=staff_of(provider), at=clock.now())
+            return packages.draft(
                 package, plan_year=market.next_year.id, terms=terms(), policy=market.policy, by=staff_of(provider),
                 at=clock.now(),
             ).id  # fmt: skip
