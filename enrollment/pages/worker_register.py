@@ -77,7 +77,7 @@ def register() -> ResponseReturnValue:
 
 def _slow_down() -> None:
     """Count the try, beside the session: it stays counted when nothing comes of it. A demo has nothing to guess."""
-    if not current_app.config["RATELIMIT_ENABLED"]:
+    if current_app.config["DEMO"]:
         return
     tries = rates.DatabaseStorage("exchange-database://").incr(f"register {rates.address()}", 3_600)
     if tries > AT_MOST_AN_HOUR:

@@ -19,6 +19,7 @@ from exchange.identity import login
 from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.identity.people import Login
 from exchange.notices import Notice
+from tests.support.databases import CONFIG, AppFactory
 from tests.support.enrollment_makers import WHILE_OPEN, Town
 from tests.support.signing_in import post, sign_in
 
@@ -47,6 +48,20 @@ class TestThroughThePage:
         assert set(answers[:-1]) == {422}
         assert answers[-1] == 429
         assert db.session.execute(select(Worker)).first() is None
+
+    def test_works_in_a_demonstration_which_counts_no_tries(
+        self, app: Flask, town: Town, create_app: AppFactory
+    ) -> None:
+        demo = create_app({**CONFIG, "DEMO": True, "SQLALCHEMY_DATABASE_URI": app.config["SQLALCHEMY_DATABASE_URI"]})
+        demo.test_client_class = app.test_client_class
+        data = {"name": "Ada", "email": "ada@example.org", "place": "US-WA", "password": "seven green boats"}
+
+        with demo.app_context():
+            answer = post(demo.test_client(), "/register/", data)
+            db.session.remove()
+            db.engine.dispose()
+
+        assert (answer.status_code, answer.location) == (303, "/worker/card?welcome=yes")
 
     def test_a_worker_who_is_signed_in_is_led_home(self, client: FlaskClient, town: Town) -> None:
         account = db.session.get_one(BenefitAccount, register(town, ADA))
