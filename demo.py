@@ -20,8 +20,9 @@ from typing import Any, Final
 
 import click
 from flask import Flask
-from flask_migrate import downgrade, upgrade
-from sqlalchemy import event
+from flask_migrate import upgrade
+from sqlalchemy import event, func, select
+from sqlalchemy.schema import CreateSchema, DropSchema
 
 from app import create_app
 from exchange import clock
@@ -124,7 +125,12 @@ def _empty_database() -> None:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{db.engine.url.database}{suffix}").unlink(missing_ok=True)
     else:
-        downgrade(directory=MIGRATIONS, revision="base")
+        # Not by migrating down: what is signed is not taken back.
+        with db.engine.begin() as connection:
+            schema = connection.execute(select(func.current_schema())).scalar_one()
+            connection.execute(DropSchema(schema, cascade=True))
+            connection.execute(CreateSchema(schema))
+        db.engine.dispose()
     upgrade(directory=MIGRATIONS)
 
 
