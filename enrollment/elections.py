@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, false, select, true, update
+from sqlalchemy import ColumnElement, false, func, select, true, update
 
 from enrollment import memberships, windows
 from enrollment.models import (
@@ -210,9 +210,20 @@ def _hold(account: BenefitAccount, window: EnrollmentWindow) -> None:
         db.session.execute(
             select(EnrollmentWindow.id).where(EnrollmentWindow.id == window.id).with_for_update(read=True)
         )
-        db.session.execute(select(BenefitAccount.id).where(BenefitAccount.id == account.id).with_for_update())
+        hold_accounts(BenefitAccount.id == account.id)
     db.session.refresh(window)
     db.session.refresh(account)
+
+
+def hold_accounts(which: ColumnElement[bool]) -> None:
+    """Whoever chooses for these accounts and whoever orders what was chosen take turns.
+
+    Not against their keys: a cutover that begins a new membership meanwhile need not wait.
+    """
+    if not is_sqlite():
+        held = select(BenefitAccount.id).where(which).order_by(BenefitAccount.id)
+        held_rows = held.with_for_update(key_share=True).subquery()
+        db.session.execute(select(func.count()).select_from(held_rows))
 
 
 def _leave(election: Election | None, state: ElectionState) -> None:

@@ -5,8 +5,9 @@ Jobs only tidy up: that no election is taken after the close is decided when it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
+from functools import partial
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
@@ -14,7 +15,7 @@ from sqlalchemy import func, select
 from enrollment import cutover, special, switching, windows
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Switch, SwitchState, WindowKind
 from exchange import calendar, clock
-from exchange.database import db, unit_of_work
+from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.scheduler.jobs import Due, Hold, daily_job, job, long_job
@@ -128,18 +129,29 @@ def _next_cutover(now: datetime) -> datetime | None:
 )
 def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
     """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill."""
+
+    def batch(_carried: int) -> int:
+        hold(_progress_of(key))
+        at = clock.now()
+        window = _window_of(key)
+        carried = switching.carry_out(switching.due(at, window.id), policy=versions.at_instant(at), by=by, at=at)
+        if not carried:
+            cutover.finish(window, by=by, at=at)
+        return carried
+
+    return f"{_all_of(batch):,} switches carried out"
+
+
+def _all_of(batch: Callable[[int], int]) -> int:
+    """Do batch after batch until one is empty, each in a unit of work; each is told the sum so far. Their sum.
+
+    Whoever posts for the same workers at the same moment may have to go first: then the database asks for the batch
+    again, and the run is not lost for it.
+    """
     carried = 0
-    while True:
-        with unit_of_work():
-            hold(_progress_of(key))
-            at = clock.now()
-            window = _window_of(key)
-            policy = versions.at_instant(at)
-            batch = switching.carry_out(switching.due(at, window.id), policy=policy, by=by, at=at)
-            carried += batch
-            if not batch:
-                cutover.finish(window, by=by, at=at)
-                return f"{carried:,} switches carried out"
+    while count := in_unit_of_work(partial(batch, carried)):
+        carried += count
+    return carried
 
 
 def _progress_of(plan_year: str) -> str:
@@ -173,20 +185,22 @@ def _others_due(now: datetime) -> Sequence[Due]:
 )
 def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - it does all that is due
     """Order and carry out what has taken effect; then net it."""
-    carried = 0
-    with unit_of_work():
+
+    def order() -> None:
         hold()
         switching.order_special(by=by, at=clock.now())
-    while True:
-        with unit_of_work():
-            hold(f"{carried:,} workers")
-            at = clock.now()
-            others = switching.due(at).where(Switch.window_id.is_(None))
-            batch = switching.carry_out(others, policy=versions.at_instant(at), by=by, at=at)
-            carried += batch
-            if not batch:
-                cutover.settle_others(by=by, at=at)
-                return f"{carried:,} switches carried out"
+
+    def batch(carried_before: int) -> int:
+        hold(f"{carried_before:,} workers")
+        at = clock.now()
+        others = switching.due(at).where(Switch.window_id.is_(None))
+        carried = switching.carry_out(others, policy=versions.at_instant(at), by=by, at=at)
+        if not carried:
+            cutover.settle_others(by=by, at=at)
+        return carried
+
+    in_unit_of_work(order)
+    return f"{_all_of(batch):,} switches carried out"
 
 
 def _window_of(plan_year: str) -> EnrollmentWindow:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from flask_babel import format_date, gettext
 from flask_babel import lazy_gettext as _l
@@ -40,6 +40,8 @@ STEPS = {
     LeaveState.WITHDRAWN: set(),
 }
 _DAY = timedelta(days=1)
+LONGEST: Final = timedelta(days=366)
+"""From the first day to the last of one request, and how far ahead one can be made."""
 
 
 class NotLeave(Refusal):
@@ -164,6 +166,8 @@ def refusal_to_ask(account_id: int, wanted: TimeOff, *, policy: Policy) -> Refus
         return NotLeave(_l("%(name)s is no leave: it has no hours.", name=component.name), field="component")
     if wanted.last_day < wanted.first_day:
         return BadDays(_l("The last day lies before the first."), field="last_day")
+    if wanted.last_day - wanted.first_day > LONGEST:
+        return BadDays(_l("These days are more than a year. Ask for less at once."), field="last_day")
     days = (wanted.last_day - wanted.first_day).days + 1
     if wanted.minutes > days * policy.limits.minutes_per_day:
         return BadDays(_l("So many hours do not fit into these days."), field="minutes")
@@ -351,9 +355,13 @@ def overdue(actor: Actor, *, policy: Policy, at: datetime) -> list[LeaveRequest]
 
 
 def _hold_account(account_id: int) -> None:
-    """Two requests, or two answers, about one account take turns."""
+    """Two requests, or two answers, about one account take turns.
+
+    Not against its key: a cutover that begins this worker's next membership need not wait for it, holding the last.
+    """
     if not is_sqlite():
-        db.session.execute(select(BenefitAccount.id).where(BenefitAccount.id == account_id).with_for_update())
+        rows = select(BenefitAccount.id).where(BenefitAccount.id == account_id)
+        db.session.execute(rows.with_for_update(key_share=True))
 
 
 def _hold(request: LeaveRequest) -> None:

@@ -121,7 +121,9 @@ def hold_memberships() -> None:
     mine = m.benefit_account_id.in_(select(batch.c.benefit_account_id)) & m.ends_at.is_(None)
     if not is_sqlite():
         held = select(m.id).where(mine).order_by(m.id).with_for_update().subquery()
-        db.session.execute(select(func.count()).select_from(held))
+        # A membership that another switch ended while we waited drops out: ask again, the one after it is there.
+        while db.session.execute(select(func.count()).select_from(held)).scalar_one() < _count(mine):
+            pass
     current = select(m.id, m.starts_at, m.benefit_account_id).where(m.ends_at.is_(None)).subquery()
     after = current.c.starts_at + 1
     db.session.execute(
@@ -136,6 +138,10 @@ def hold_memberships() -> None:
             ),
         )
     )
+
+
+def _count(which: ColumnElement[bool]) -> int:
+    return int(db.session.execute(select(func.count()).select_from(Membership).where(which)).scalar_one())
 
 
 def add_destinations(by_version: Mapping[int, Mapping[str, Destination]]) -> None:

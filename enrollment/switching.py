@@ -19,8 +19,9 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, insert, literal, or_, select, true, update
 
-from enrollment import switch_sets
+from enrollment import elections, switch_sets
 from enrollment.models import (
+    BenefitAccount,
     Election,
     ElectionState,
     EnrollmentWindow,
@@ -110,6 +111,9 @@ def order_special(*, by: Actor, at: datetime) -> int:
     """Turn elections of special enrollments into orders as soon as they take effect. Returns how many."""
     special = select(EnrollmentWindow.id).where(EnrollmentWindow.kind == WindowKind.SPECIAL)
     due = Election.window_id.in_(special) & (Election.effective_at <= at)
+    # A worker who chooses again at this moment waits, and voids the order of his first choice; or is here first.
+    choosers = select(Election.benefit_account_id).where(Election.state == ElectionState.STANDING, due)
+    elections.hold_accounts(BenefitAccount.id.in_(choosers))
     ordered = _order(due, window_id=None, at=at)
     if ordered:
         audit.record("switch.ordered", "window:special", by=by, at=at, facts=f"switches={ordered}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flask import flash, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -64,6 +66,10 @@ def _form(me: Self) -> LeaveForm:
     form = LeaveForm()
     names = {component.code: component.name for component in me.policy.components}
     form.component.choices = [SelectChoice(code, names.get(code, code)) for code in leave.leave_of(me.account.id)]
+    # Time taken lately may be asked for afterwards, as far back as work is reported.
+    earliest = me.today - timedelta(days=me.policy.limits.backdating_days)
+    for day in (form.first_day, form.last_day):
+        day.within(earliest, me.today + leave.LONGEST)
     return form
 
 

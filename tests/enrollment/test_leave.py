@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -26,6 +23,7 @@ from exchange.ledger.journal import LedgerEntry
 from exchange.money import Unit
 from exchange.notices import Notice
 from exchange.outgoing_mail import OutgoingMail
+from tests.support.at_once import at_once
 from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Held, Town, held_by
 
 USD, MIN = Unit.USD, Unit.MIN
@@ -133,6 +131,15 @@ class TestAsk:
 
         with pytest.raises(refusal):
             ask(town, ada, wanted)
+
+        assert db.session.execute(select(LeaveRequest)).first() is None
+
+    @pytest.mark.parametrize("days", [368, 700_000])
+    def test_refuses_days_that_are_more_than_a_year(self, town: Town, days: int) -> None:
+        ada = town.member("Ada", package_id=town.harbor, holding=LEAVE)
+
+        with pytest.raises(leave.BadDays, match="more than a year"):
+            ask(town, ada, time_off(60, days=days))
 
         assert db.session.execute(select(LeaveRequest)).first() is None
 
@@ -367,24 +374,6 @@ class TestTwoAtOnce:
         said = at_once(app, lambda: ask(town, ada, time_off(200)), times=6)
 
         assert said == {"done": 3, "TooMuchLeave": 3}
-
-
-def at_once(app: Flask, deed: Callable[[], object], *, times: int) -> Counter[str]:
-    """Do the deed on as many connections at the same moment; what came of each."""
-    db.session.remove()
-    ready = threading.Barrier(times)
-
-    def one(_number: int) -> str:
-        with app.app_context():
-            ready.wait()
-            try:
-                deed()
-            except Refusal as refusal:
-                return type(refusal).__name__
-            return "done"
-
-    with ThreadPoolExecutor(times) as pool:
-        return Counter(pool.map(one, range(times)))
 
 
 class TestCashValue:
