@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 from werkzeug.routing import Rule
+from werkzeug.routing.converters import NumberConverter
 from werkzeug.test import TestResponse
 
 from exchange.database import db
@@ -92,7 +93,7 @@ def fill(rule: Rule) -> dict[str, Any]:
 
 def sample(converter: Any) -> Any:
     kind = type(converter).__name__
-    if kind in {"IntegerConverter", "FloatConverter"}:
+    if isinstance(converter, NumberConverter):
         return 987_654
     if kind == "AnyConverter":
         return min(converter.items)
