@@ -22,6 +22,7 @@ import exchange.commands
 import exchange.jobs
 import exchange.pages
 import exchange.sealing_jobs
+import providers.bundle_parts
 import providers.commands
 import providers.jobs
 import providers.pages
@@ -40,6 +41,8 @@ COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.
 IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 # Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
 JOBS = (exchange.jobs, exchange.sealing_jobs, providers.jobs, enrollment.jobs, enrollment.liability_jobs)
+# Importing this module adds what providers filed to the regulator's bundle: see exchange/ledger/bundle.py.
+BUNDLE_PARTS = (providers.bundle_parts,)
 # What a payment can be for, and how it is booked: see exchange/payments/purposes.py.
 PURPOSES: Mapping[str, Purpose] = {contributions.PURPOSE: Purpose(_l("Contributions"), contributions.book)}
 

@@ -12,11 +12,12 @@ from exchange import clock
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity.actors import system_actor
-from exchange.ledger import cosigning, keys, seals
+from exchange.ledger import bundle, cosigning, keys, seals
 from exchange.ledger.notes import BadNote
 from exchange.ledger.seals import Forked
 from exchange.progress import Progress
 
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 
 
@@ -116,4 +117,26 @@ def cosign_command(file: TextIO) -> None:
     click.echo(f"Signed by {', '.join(names) or 'nobody new'}.")
 
 
-COMMANDS: Final[list[click.Command]] = [cosign_command, keys_group, seal_command]
+@click.command("bundle")
+@click.option(
+    "--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
+)
+@with_appcontext
+def bundle_command(path: Path) -> None:
+    """Write the regulator's bundle: everything that verifier/verify.py needs to compute the books anew.
+
+    It holds personal data (members that begin with "confidential"): hand it to the regulator only.
+    """
+    by = system_actor("command:bundle")
+    try:
+        ring = keys.ring()
+        while in_unit_of_work(lambda: seals.seal(ring, by=by, at=clock.now())):
+            seals.publish(ring)
+        with Progress("entries", total=bundle.entries_sealed()) as tell:
+            size = in_unit_of_work(lambda: bundle.write(path, keys=ring, by=by, at=clock.now(), tell=tell))
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+    click.echo(f"{size:,} entries written to {path}. Check it: python verifier/verify.py {path}")
+
+
+COMMANDS: Final[list[click.Command]] = [bundle_command, cosign_command, keys_group, seal_command]

@@ -1,0 +1,766 @@
+"""Do the books of a portable benefits exchange hold, for somebody who trusts nobody?
+
+    python verify.py FILE [--key VKEY …] [--json]
+
+FILE is a regulator's bundle (zip), a worker's proof or a worker's receipt (JSON). Everything is
+computed anew from the file: this program imports nothing of the exchange, needs Python 3.11 and
+``cryptography``, and asks no network. It exits with 0 only if all holds. The formulas are those of
+verification.md: SHA-256, Ed25519, trees in the shape of RFC 6962, signed notes of C2SP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import bisect
+import hashlib
+import io
+import json
+import re
+import struct
+import sys
+import unicodedata
+import zipfile
+import zlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP = 2**63 - 1, 2**95 - 1, 2**32, 10_000
+UNITS = ("USD", "MIN")
+MEMBERS = (
+    "checkpoint", "keys", "accounts", "entries", "seals", "statements", "confidential/leaves", "filings", "rules",
+    "reserves",
+)  # fmt: skip
+SHOWN = 20  # findings shown for each check
+LIMITS = (
+    "Assets are not seen, only what was filed about them.",
+    "A worker who was left out of books and statements alike is found only when he checks himself.",
+    "What came into the pools, and whether a filing was overdue, is taken from the exchange's figures.",
+)
+STATEMENT = re.compile(
+    r"pbx-pol/v1\nexchange (\S+)\nprovider (\S+)\ncomponent (\S+)\nunit (USD|MIN)\nasof (\d{4}-\d\d-\d\d)\n"
+    r"journal (\d+) (\S+)\nsalt (\S+)\ncount (\d+)\nsum (\d+)\nroot (\S+)\n",
+    re.ASCII,
+)
+RECEIPT = re.compile(
+    r"pbx-receipt/v1\nexchange (\S+)\naccount (\S+)\nswitch (\d+)\neffective (\S+)\nentry (\S+)\nkey ([^\n]+)\n"
+    r"((?:line \S+ \S+ \S+ \S+ \S+ \S+ \S+ \d+\n)*)",
+    re.ASCII,
+)
+BAD_INPUT = (
+    ValueError, KeyError, TypeError, IndexError, OverflowError, EOFError, struct.error, zlib.error, RuntimeError,
+    zipfile.BadZipFile, NotImplementedError, RecursionError, AttributeError, OSError,
+)  # fmt: skip
+
+
+class Wrong(ValueError):
+    """Something does not hold."""
+
+
+def need(holds: object, what: str) -> None:
+    """Raise ``Wrong`` unless it holds."""
+    if not holds:
+        raise Wrong(what)
+
+
+def matched(pattern: str | re.Pattern[str], text: str) -> tuple[str, ...]:
+    """The groups of a text that begins as it should."""
+    match = re.match(pattern, text)
+    need(match, "not of the known form")
+    return match.groups() if match else ()
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Check:
+    """One thing that was checked: how often, how often it did not hold, and the first findings."""
+
+    count: int = 0
+    wrong: int = 0
+    findings: list[str] = field(default_factory=list)
+
+
+class Report:
+    """What was checked, how many, and what failed where."""
+
+    def __init__(self) -> None:
+        self.checks: dict[str, Check] = {}
+        self.notes: list[str] = []
+
+    def expect(self, name: str, holds: object, finding: str) -> None:
+        """Count one test of a check."""
+        check = self.checks.setdefault(name, Check())
+        check.count += 1
+        if not holds:
+            check.wrong += 1
+            check.findings += [finding] * (check.wrong <= SHOWN)
+
+    def hold(self, name: str, where: str, test: Callable[..., object], *given: Any) -> bool:
+        """The same for a test that raises when something does not hold."""
+        try:
+            test(*given)
+        except BAD_INPUT as error:
+            self.expect(name, False, f"{where}{str(error) or type(error).__name__}")
+            return False
+        self.expect(name, True, "")
+        return True
+
+    @property
+    def ok(self) -> bool:
+        """Whether all holds."""
+        return bool(self.checks) and not any(check.wrong for check in self.checks.values())
+
+
+# --- bytes ----------------------------------------------------------------------------------------
+
+
+def sha(*parts: bytes) -> bytes:
+    """SHA-256."""
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def lp(content: bytes | str) -> bytes:
+    """A field with its length before it; a text that is spelled in another way than it is hashed is refused."""
+    if isinstance(content, str):
+        need(unicodedata.normalize("NFC", content).strip() == content, f"not normal: {content!r}")
+        content = content.encode()
+    return struct.pack(">I", len(content)) + content
+
+
+def b64(text: str, length: int | None = None) -> bytes:
+    """Base64 in its one spelling."""
+    content = base64.b64decode(text, validate=True)
+    need(base64.b64encode(content).decode() == text and length in {None, len(content)}, "base64 is misspelled")
+    return content
+
+
+def unhex(text: str) -> bytes:
+    """32 bytes in small hexadecimal digits."""
+    need(re.fullmatch(r"[0-9a-f]{64}", text), "a hash is 64 small hexadecimal digits")
+    return bytes.fromhex(text)
+
+
+def whole(number: Any, at_most: int = MAX_SUM) -> int:
+    """A whole number in its range, also in its one decimal spelling; no bool, no float."""
+    if isinstance(number, str):
+        need(re.fullmatch(r"0|[1-9][0-9]*", number), f"no whole number: {number!r}")
+        number = int(number)
+    need(type(number) is int and 0 <= number <= at_most, f"out of range: {number!r}")
+    return int(number)
+
+
+# --- keys and notes -------------------------------------------------------------------------------
+
+
+@lru_cache(1024)
+def signed(public: bytes, text: str, signature: bytes) -> bool:
+    """Whether an Ed25519 signature holds."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
+    except InvalidSignature:
+        return False
+    return True
+
+
+class Keys:
+    """The public keys by name and id; ``pinned`` ones are known from elsewhere, and no other may take their names."""
+
+    def __init__(self, lines: Sequence[str], pinned: Sequence[str] = ()) -> None:
+        self.known: dict[tuple[str, bytes], bytes] = {}
+        trusted = {line.split("+", 1)[0] for line in pinned}
+        for line in (*lines, *pinned):
+            name, key_id, blob = line.split("+", 2)
+            content = b64(blob, 33)
+            identity = sha(name.encode(), b"\n", content)[:4]
+            need(content[:1] == b"\x01" and identity.hex() == key_id, f"the key {name} has another id")
+            if name not in trusted or line in pinned:
+                self.known[name, identity] = content[1:]
+
+    def note(self, note: str, *needed: str) -> tuple[str, set[str]]:
+        """The text of a note and its signers. Every signature must be a known key's and hold, and all needed there."""
+        text, gap, signatures = note.rpartition("\n\n")
+        need(gap and signatures.endswith("\n"), "no signed note")
+        text += "\n"
+        signers = set()
+        for line in signatures[:-1].split("\n"):
+            name, spelled = matched(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$", line)
+            blob = b64(spelled, 68)
+            need((name, blob[:4]) in self.known, f"signed by an unknown key of {name}")
+            need(signed(self.known[name, blob[:4]], text, blob[4:]), f"the signature of {name} does not hold")
+            signers.add(name)
+        for name in needed:
+            need(name in signers, f"not signed by {name}")
+        return text, signers
+
+
+# --- trees ----------------------------------------------------------------------------------------
+
+
+class Node(NamedTuple):
+    """A subtree of a tree of liabilities."""
+
+    hash: bytes
+    sum: int
+    leaves: int
+
+
+def join_hashes(left: bytes, right: bytes) -> bytes:
+    """A node of the journal's tree."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def join(left: Node, right: Node) -> Node:
+    """A node of a tree of liabilities: both sums are inside its hash."""
+    total, count = left.sum + right.sum, left.leaves + right.leaves
+    need(left.sum >= 0 and right.sum >= 0 and total <= MAX_SUM and count <= MAX_LEAVES, "a sum is out of range")
+    inside = (b + n.to_bytes(16, "big") + struct.pack(">Q", c) for b, n, c in (left, right))
+    return Node(sha(b"pbx/pol/node/v1\0", *inside), total, count)
+
+
+class Growing:
+    """A tree in RFC 6962's shape that keeps only its perfect subtrees."""
+
+    def __init__(self, above: Callable[[Any, Any], Any]) -> None:
+        self.above, self.size, self.peaks = above, 0, list[Any]()
+
+    def append(self, node: Any) -> None:
+        """Add a leaf."""
+        position = self.size
+        while position & 1:
+            node = self.above(self.peaks.pop(), node)
+            position >>= 1
+        self.peaks.append(node)
+        self.size += 1
+
+    def root(self, empty: Any) -> Any:
+        """The node above all leaves."""
+        if not self.peaks:
+            return empty
+        node = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            node = self.above(peak, node)
+        return node
+
+
+def siblings(index: int, size: int) -> list[tuple[bool, int]]:
+    """For each node beside the way from leaf to root: whether it stands left, and how many leaves it has."""
+    need(0 <= index < size <= 2**63, "the index is not in the tree")
+    start, end, found = 0, size, []
+    while end - start > 1:
+        middle = start + (1 << ((end - start - 1).bit_length() - 1))
+        left = index >= middle
+        found.append((left, middle - start if left else end - middle))
+        start, end = (middle, end) if left else (start, middle)
+    return found[::-1]
+
+
+def includes(leaf: bytes, index: int, head: Head, path: Sequence[str]) -> None:
+    """The journal of ``head`` has the leaf at ``index``."""
+    beside = siblings(index, head.size)
+    need(len(beside) == len(path), "the path has another length")
+    for (left, _), text in zip(beside, path, strict=True):
+        leaf = join_hashes(unhex(text), leaf) if left else join_hashes(leaf, unhex(text))
+    need(leaf == head.root, "the path leads to another root of the journal")
+
+
+def extends(old: Head, new: Head, path: Sequence[str]) -> None:
+    """The journal of ``new`` begins with that of ``old`` (RFC 6962, 2.1.2)."""
+    need(1 <= old.size <= new.size, "the journal did not grow")
+    rest = [unhex(text) for text in path]
+
+    def roots(before: int, after: int, *, whole_tree: bool) -> tuple[bytes, bytes]:
+        """The roots over the first ``before`` and over all ``after`` leaves of a subtree."""
+        if before == after:
+            node = old.root if whole_tree else rest.pop()
+            return node, node
+        left = 1 << ((after - 1).bit_length() - 1)
+        beside = rest.pop()
+        if before <= left:
+            first, second = roots(before, left, whole_tree=whole_tree)
+            return first, join_hashes(second, beside)
+        first, second = roots(before - left, after - left, whole_tree=False)
+        return join_hashes(beside, first), join_hashes(beside, second)
+
+    need(roots(old.size, new.size, whole_tree=True) == (old.root, new.root) and not rest, "a fork of the journal")
+
+
+# --- the journal ----------------------------------------------------------------------------------
+
+
+class Head(NamedTuple):
+    """A size of the journal and its root."""
+
+    size: int
+    root: bytes
+
+
+class Entry(NamedTuple):
+    """An entry of the journal; transfers are (from, to, unit, amount)."""
+
+    entry_id: str
+    key: str
+    posted_at: int
+    effective_on: str
+    kind: str
+    details: bytes
+    transfers: list[tuple[str, str, str, int]]
+
+
+def checkpoint(note: str, keys: Keys, exchange: str) -> tuple[Head, set[str]]:
+    """A checkpoint's head and who signed it."""
+    text, signers = keys.note(note, f"{exchange}/journal")
+    origin, size, root, end = text.split("\n")
+    need(origin == f"{exchange}/journal" and not end, "no checkpoint of this exchange")
+    return Head(whole(size), b64(root, 32)), signers
+
+
+def parse_entry(content: bytes) -> Entry:
+    """The entry that the bytes are; refused when they are anything besides."""
+    need(content[:5] == b"PBXJ\x01", "no entry")
+    at = 5
+
+    def text() -> str:
+        nonlocal at
+        (length,) = struct.unpack_from(">I", content, at)
+        found = content[at + 4 : at + 4 + length].decode()
+        at += 4 + length
+        need(at <= len(content), "the entry ends too soon")
+        lp(found)
+        return found
+
+    entry_id, key = text(), text()
+    (posted_at,) = struct.unpack_from(">Q", content, at)
+    at += 8
+    effective_on, kind = text(), text()
+    details = content[at : at + 32]
+    (count,) = struct.unpack_from(">I", content, at + 32)
+    at += 36
+    transfers = []
+    for _ in range(count):
+        source, target, unit = text(), text(), text()
+        (amount,) = struct.unpack_from(">Q", content, at)
+        at += 8
+        need(1 <= amount <= MAX_BALANCE and unit in UNITS and source != target, "a transfer that cannot be")
+        transfers.append((source, target, unit, amount))
+    need(at == len(content), "the entry is longer than it says")
+    return Entry(entry_id, key, posted_at, effective_on, kind, details, transfers)
+
+
+# --- statements -----------------------------------------------------------------------------------
+
+
+class Statement(NamedTuple):
+    """What a provider is said to owe in a component and unit."""
+
+    text: str
+    exchange: str
+    provider: str
+    component: str
+    unit: str
+    as_of: str
+    journal: Head
+    salt: bytes
+    root: Node
+
+    @property
+    def tree_id(self) -> bytes:
+        """Goes into every leaf."""
+        named = map(lp, (self.exchange, self.provider, self.component, self.unit, self.as_of))
+        return sha(b"pbx/pol/tree/v1\0", *named, struct.pack(">Q", self.journal.size), self.journal.root, self.salt)
+
+    @property
+    def digest(self) -> bytes:
+        """What the statement's own entry in the journal has for details."""
+        return sha(b"pbx/jrn/detail/v1\0", bytes(32), self.text.encode())
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.component} {self.unit} of {self.as_of}, journal {self.journal.size}"
+
+
+def statement(note: str, keys: Keys) -> Statement:
+    """Read a statement, signed by the exchange and the provider."""
+    exchange, provider, component, unit, as_of, size, journal, salt, count, total, root = matched(STATEMENT, note)
+    needed = [f"{exchange}/journal", *([] if provider == "exchange" else [f"{exchange}/{provider}"])]
+    text, _ = keys.note(note, *needed)
+    need(STATEMENT.fullmatch(text), "a statement has eleven lines")
+    head = Head(whole(size), b64(journal, 32))
+    node = Node(b64(root, 32), whole(total), whole(count, MAX_LEAVES))
+    return Statement(text, exchange, provider, component, unit, as_of, head, b64(salt, 32), node)
+
+
+def leaf_of(tree_id: bytes, nonce: bytes, who: tuple[str, str, str], balance: int) -> Node:
+    """The leaf of an account number, e-mail address and legal name."""
+    number, email, name = who
+    need(email == email.lower() and len(nonce) == 32, "an opening is not normal")
+    whole(balance, MAX_BALANCE)
+    subject = sha(b"pbx/pol/subj/v1\0", nonce, lp(number), lp(email), lp(name))
+    packed = struct.pack(">Q", balance)
+    return Node(sha(b"pbx/pol/leaf/v1\0", tree_id, nonce, subject, lp(number), packed), balance, 1)
+
+
+def signed_by(signers: set[str]) -> str:
+    """Who stands for the checkpoint."""
+    return f"The checkpoint is signed by {', '.join(sorted(signers))}."
+
+
+# --- a worker's files -----------------------------------------------------------------------------
+
+
+def exactly(found: Any, *names: str) -> list[Any]:
+    """The values of an object that has these names and no other."""
+    need(isinstance(found, dict) and tuple(found) == names, f"an object has other fields than {', '.join(names)}")
+    return [found[name] for name in names]
+
+
+def check_seal(seal: Any, keys: Keys, exchange: str) -> tuple[Entry, int, Head, set[str]]:
+    """An entry's bytes under a checkpoint."""
+    content, position, path, note = exactly(seal, "entry", "position", "path", "checkpoint")
+    head, signers = checkpoint(note, keys, exchange)
+    entry = b64(content)
+    includes(sha(b"\0", entry), whole(position), head, path)
+    return parse_entry(entry), position, head, signers
+
+
+def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str], int, set[str]]:
+    """A worker's balance in a statement: the statement, whose leaf, the balance, and who signed the checkpoint."""
+    names = ("statement", "index", "opening", "path", "seal", "extends")
+    note, index, opening, path, seal, growth = exactly(found, *names)
+    said = statement(note, keys)
+    nonce, *who, balance = exactly(opening, "nonce", "account_number", "email", "legal_name", "balance")
+    number, email, name = who
+    node = leaf_of(said.tree_id, unhex(nonce), (number, email, name), balance)
+    beside = siblings(whole(index), said.root.leaves)
+    need(len(beside) == len(path), "the path has another length")
+    for (left, count), (text, total) in zip(beside, path, strict=True):
+        other = Node(unhex(text), whole(total), count)
+        node = join(other, node) if left else join(node, other)
+    need(node == said.root, "the path leads to another root, sum or count")
+    entry, position, head, signers = check_seal(seal, keys, said.exchange)
+    need(entry.details == said.digest and not entry.transfers, "the journal's entry is not this statement's")
+    need(position >= said.journal.size, "the statement stands before the journal that it speaks of")
+    extends(said.journal, head, growth)
+    return said, (number, email, name), balance, signers
+
+
+def verify_proof(found: Any, keys: Keys, report: Report) -> None:
+    """A proof file."""
+
+    def test() -> None:
+        said, who, balance, signers = check_proof(found, keys)
+        report.notes += [f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said}", signed_by(signers)]
+
+    report.hold("the balance is in the statement, and the statement in the sealed journal", "", test)
+
+
+def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
+    """A receipt of a switch."""
+    note, seal, before, after = exactly(found, "receipt", "seal", "before", "after")
+    exchange, account, switch, effective, entry_id, key, rows = matched(RECEIPT, note)
+    text, _ = keys.note(note, f"{exchange}/journal")
+    need(RECEIPT.fullmatch(text), "the receipt has other lines")
+    moved = [line.split(" ")[1:] for line in rows.splitlines()]
+    entry, position, _, signers = check_seal(seal, keys, exchange)
+    report.notes += [f"Switch {switch} of {account}, effective {effective}", signed_by(signers)]
+
+    def same() -> None:
+        need((entry.entry_id, entry.key) == (entry_id, key), "the journal's entry is another one")
+        carried = [(source, target, unit, whole(amount)) for source, target, *_, unit, amount in moved]
+        need(carried == entry.transfers, "the receipt does not say what the journal says")
+
+    report.hold("the receipt says what the sealed entry says", "", same)
+    for proofs, place, when in ((before, slice(2, 4), "before"), (after, slice(4, 6), "after")):
+        amounts: dict[tuple[str, ...], int] = {}
+        for line in moved:
+            there = (*line[place], line[6])
+            amounts[there] = amounts.get(there, 0) + int(line[7])
+
+        def leaf(proof: Any, amounts: dict[tuple[str, ...], int] = amounts, when: str = when) -> None:
+            said, who, balance, _ = check_proof(proof, keys)
+            need(who[0] == account and said.exchange == exchange, "a leaf is somebody else's")
+            need((said.journal.size <= position) == (when == "before"), "a leaf of another time")
+            there = (said.provider, said.component, said.unit)
+            need(amounts.pop(there, None) == balance, f"another balance than what moved: {said}")
+
+        for proof in proofs:
+            report.hold(f"the leaf {when} the switch carries the same figure", "", leaf, proof)
+        for there, amount in amounts.items():
+            report.notes.append(f"No leaf {when} the switch comes with {' '.join(there)}: {amount}")
+
+
+def verify_json(content: bytes, pinned: Sequence[str], report: Report) -> str:
+    """A proof or receipt, which has one spelling; returns its kind."""
+    found = json.loads(content.decode())
+    need(json.dumps(found, ensure_ascii=False, indent=1) + "\n" == content.decode(), "the file is spelled otherwise")
+    form, keys = found.pop("format"), Keys(found.pop("keys"), pinned)
+    kinds = {"pbx-proof/v1": ("proof", verify_proof), "pbx-receipt/v1": ("receipt", verify_receipt)}
+    need(form in kinds, "neither a proof nor a receipt")
+    kind, verify = kinds[form]
+    verify(found, keys, report)
+    return kind
+
+
+# --- the regulator's bundle -----------------------------------------------------------------------
+
+
+class Bundle:
+    """A bundle that is being replayed; memory grows by 16 bytes for each ledger account, not with the journal."""
+
+    def __init__(self, archive: zipfile.ZipFile, keys: Keys, exchange: str, report: Report) -> None:
+        self.archive, self.keys, self.exchange, self.report = archive, keys, exchange, report
+        self.places: dict[tuple[str, ...], int] = {}  # (provider, kind, component, unit) → its number
+        self.named: list[tuple[str, ...]] = []
+        self.totals: list[int] = []
+        self.place, self.balance, self.seen = array("i"), array("q"), array("i")
+        self.checks = [json.loads(line) for line in self.lines("reserves")]
+        self.times: dict[str, list[int]] = {}
+        for one in self.checks:
+            self.times.setdefault(one["provider"], []).append(one["checked_at"])
+        self.moved = {name: [0] * (len(times) + 1) for name, times in self.times.items()}
+        self.in_flight: set[tuple[str, int]] = set()
+        for times in self.times.values():
+            times.sort()
+
+    def lines(self, name: str) -> Iterator[str]:
+        """The lines of a member, one at a time."""
+        with self.archive.open(name) as member:
+            for line in io.TextIOWrapper(member, encoding="utf-8", newline="\n"):
+                yield line.removesuffix("\n")
+
+    def verify(self, head: Head) -> None:
+        """Everything in the bundle."""
+        for line in self.lines("accounts"):
+            self.report.hold("ledger accounts", "", self.open_account, line)
+        said: dict[int, list[tuple[int, Statement]]] = {}
+        for line in self.lines("statements"):
+            number, note = json.loads(line)
+            if self.report.hold(STATED, f"statement {number}: ", statement, note, self.keys):
+                one = statement(note, self.keys)
+                said.setdefault(one.journal.size, []).append((number, one))
+        self.unseen = {one.digest: str(one) for group in said.values() for _, one in group}
+        self.leaves = (json.loads(line) for line in self.lines("confidential/leaves"))
+        self.leaf = next(self.leaves, None)
+        self.replay(head, said)
+        for size, group in said.items():
+            self.report.expect(STATED, False, f"{len(group)} of a journal of {size} entries: there is no such size")
+        for text in self.unseen.values():
+            self.report.expect(STATED, False, f"{text}: is not in the journal")
+        self.report.expect(STATED, self.leaf is None, "there are leaves that belong to no statement")
+        self.reserves()
+
+    def open_account(self, line: str) -> None:
+        """A line of the books."""
+        name, *named = line.split(" ")
+        number = self.number(name)
+        need(number >= len(self.place) and len(named) == 4 and named[3] in UNITS, f"{name}: out of order")
+        grown = number + 1 - len(self.place)
+        for column, empty in ((self.place, -1), (self.balance, 0), (self.seen, 0)):
+            column.extend([empty] * grown)
+        key = tuple(named)
+        if key not in self.places:
+            self.places[key] = len(self.named)
+            self.named.append(key)
+            self.totals.append(0)
+        self.place[number] = self.places[key]
+
+    @staticmethod
+    def number(name: str) -> int:
+        """``la-7`` → 7."""
+        need(name.startswith("la-"), f"{name}: no ledger account")
+        return whole(name[3:], 2**40)
+
+    def replay(self, head: Head, said: dict[int, list[tuple[int, Statement]]]) -> None:
+        """Every entry in order: its seal, its transfers, and the statements that were made of the journal so far."""
+        tree = Growing(join_hashes)
+        with self.archive.open("entries") as entries, self.archive.open("seals") as seals:
+            for position in range(head.size):
+                seal = seals.read(32)
+                content = entries.read(struct.unpack(">I", entries.read(4))[0])
+                self.report.hold("sealed entries", f"position {position}: ", self.one_entry, content, seal)
+                tree.append(seal)
+                if tree.size in said:
+                    self.stated(Head(tree.size, tree.root(b"")), said.pop(tree.size))
+            need(not entries.read(1) and not seals.read(1), "there is more than the checkpoint covers")
+        self.report.expect("the checkpoint's root", tree.root(sha()) == head.root, "the entries have another one")
+
+    def one_entry(self, content: bytes, seal: bytes) -> None:
+        """One entry: is it what was sealed, and what does it move?"""
+        need(content, "the entry is missing")
+        entry = parse_entry(content)
+        self.move(entry)
+        if entry.kind == "statement" and not entry.transfers:
+            need(self.unseen.pop(entry.details, None), f"{entry.key}: the journal has a statement that is kept back")
+        need(sha(b"\0", content) == seal, f"{entry.entry_id} ({entry.key}) is not what was sealed")
+
+    def move(self, entry: Entry) -> None:
+        """Replay the transfers of an entry."""
+        for source, target, unit, amount in entry.transfers:
+            for name, change in ((source, -amount), (target, amount)):
+                number = self.number(name)
+                need(number < len(self.place) and self.place[number] >= 0, f"{name}: no such ledger account")
+                place = self.place[number]
+                provider, kind, _, own = self.named[place]
+                need(own == unit, f"{name}: is not kept in {unit}")
+                self.balance[number] += change
+                self.totals[place] += change
+                if kind == "worker" and unit == "USD" and provider in self.times:
+                    at = bisect.bisect_left(self.times[provider], entry.posted_at)
+                    self.moved[provider][at] += change
+                    if at < len(self.times[provider]) and entry.posted_at > self.times[provider][at] - 60_000_000:
+                        self.in_flight.add((provider, at))
+
+    def stated(self, head: Head, group: list[tuple[int, Statement]]) -> None:
+        """The statements of one size of the journal, against the books as they were."""
+        for number, said in group:
+            self.report.hold(STATED, f"{said}: ", self.one_statement, head, number, said)
+            while self.leaf is not None and self.leaf[0] == number:
+                self.leaf = next(self.leaves, None)
+        for unit in UNITS:
+            owed = sum(
+                self.totals[at] for at, named in enumerate(self.named) if named[1] == "worker" and named[3] == unit
+            )
+            told = sum(said.root.sum for _, said in group if said.unit == unit)
+            finding = f"journal {head.size}: workers have {owed} {unit}, all statements say {told}"
+            self.report.expect("statements add up to all balances", owed == told, finding)
+
+    def one_statement(self, head: Head, number: int, said: Statement) -> None:
+        """One statement: its leaves in strict order, each the balance of its line, and no line left out."""
+        need(said.exchange == self.exchange and said.journal == head, "it speaks of another journal")
+        place = self.places.get((said.provider, "worker", said.component, said.unit), -1)
+        tree, last, tree_id = Growing(join), b"", said.tree_id
+        while self.leaf is not None and self.leaf[0] == number:
+            _, name, account, email, legal_name, nonce, balance = self.leaf
+            node = leaf_of(tree_id, unhex(nonce), (account, email, legal_name), balance)
+            need(node.hash > last, f"{account}: leaves are not strictly ascending")
+            tree.append(node)
+            last = node.hash
+            line = self.number(name) if name else 0
+            need(not name or (self.place[line] == place and self.seen[line] != number), f"{account}: a foreign leaf")
+            owed = self.balance[line] if name else 0
+            need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
+            if name:
+                self.seen[line] = number
+            self.leaf = next(self.leaves, None)
+        need(tree.root(Node(sha(b"pbx/pol/empty/v1\0", tree_id), 0, 0)) == said.root, "its leaves have another root")
+        owed = self.totals[place] if place >= 0 else 0
+        need(said.root.sum == owed, f"it says {said.root.sum}, the books {owed}: somebody is left out")
+
+    def reserves(self) -> None:
+        """Every reserve check: its figures by the books, the filing and the policy's rules."""
+        rules = [json.loads(line) for line in self.lines("rules")]
+        filings = {one["id"]: one for one in map(json.loads, self.lines("filings"))}
+        before: dict[str, str] = {}
+        for one in self.checks:
+            where = f"{one['provider']} on {one['on']}: "
+            rule, filing = rules[one["rules"]], filings.get(one["filing"])
+            self.report.hold("reserve checks", where, self.one_check, one, rule, filing, before)
+            before[one["provider"]] = one["ratio_tier"]
+
+    def one_check(self, one: Any, rule: Any, filing: Any, before: dict[str, str]) -> None:
+        """One reserve check, computed anew."""
+        provider, owed = one["provider"], one["liabilities"]
+        at = bisect.bisect_left(self.times[provider], one["checked_at"])
+        booked = sum(self.moved[provider][: at + 1])
+        need(booked == owed or (provider, at) in self.in_flight, f"it says {owed} is owed, the books {booked}")
+        individual, pooled, spare = one["individual"], one["pooled"], one["contingency"]
+        need(individual == -(-owed * rule["individual_bp"] // BP), "what must be held for balances is another sum")
+        off = abs(pooled * rule["contingency_weeks"] - spare * rule["pooled_weeks"])
+        need(off <= max(rule["contingency_weeks"], rule["pooled_weeks"]), "pooled cost and contingency disagree")
+        required = individual + pooled + spare
+        need(one["filing"] is None or (filing and filing["provider"] == provider), "the filing is not there")
+        holdings = filing["holdings"] if filing else {}
+        cap = required * rule["insured_cap_bp"] // BP
+        held = sum(
+            min(cents, cap) if code == "insured_cover" else cents * (BP - rule["haircuts"].get(code, BP)) // BP
+            for code, cents in holdings.items()
+        )
+        ratio = held * BP // required if required else None
+        need(
+            (one["required"], one["held"], one["ratio_bp"]) == (required, held, ratio),
+            "required, held or ratio is another",
+        )
+        codes, borders = zip(*rule["ladder"], strict=True)
+        rung = 0 if ratio is None else next(n for n, border in enumerate(borders) if ratio >= border)
+        if ratio is not None and before.get(provider) in codes[rung + 1 :]:
+            old = codes.index(before[provider])
+            rung = next((n for n in range(rung, old) if ratio >= borders[n] + rule["hysteresis_bp"]), old)
+        lower = min(rung + rule["late_filing_drops"], len(codes) - 1) if one["overdue"] else rung
+        need((one["ratio_tier"], one["tier"]) == (codes[rung], codes[lower]), f"the rung is {codes[lower]}")
+
+
+STATED = "statements"
+
+
+def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
+    """A regulator's bundle: first the file as a whole, then everything in it."""
+    with zipfile.ZipFile(path) as archive:
+        note = archive.comment.decode()
+        exchange, digest = matched(r"pbx-bundle/v1\nexchange (\S+)\nsha256 (\S+)\n", note)
+        hashed, left = hashlib.sha256(), path.stat().st_size - len(archive.comment) - 2
+        with path.open("rb") as file:
+            while part := file.read(min(left, 1 << 20)):
+                hashed.update(part)
+                left -= len(part)
+        need(hashed.digest() == b64(digest), "the file is not the one that was signed")
+        need(tuple(archive.namelist()) == MEMBERS, "the bundle has other members")
+        keys = Keys(archive.read("keys").decode().splitlines(), pinned)
+        keys.note(note, f"{exchange}/journal")
+        head, signers = checkpoint(archive.read("checkpoint").decode(), keys, exchange)
+        report.notes += [f"{exchange}: {head.size} entries", signed_by(signers), *LIMITS]
+        Bundle(archive, keys, exchange, report).verify(head)
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def verify(path: Path, pinned: Sequence[str] = ()) -> tuple[str, Report]:
+    """Verify a file of any kind. A file that cannot be read is a finding, not an error."""
+    report, kind = Report(), "file"
+
+    def test() -> None:
+        nonlocal kind
+        with path.open("rb") as file:
+            is_bundle = file.read(2) == b"PK"
+        if is_bundle:
+            kind = "bundle"
+            verify_bundle(path, pinned, report)
+        else:
+            kind = verify_json(path.read_bytes(), pinned, report)
+
+    report.hold("the file is whole", "", test)
+    if not pinned:
+        report.notes.append("The keys were taken from the file itself: compare them with those you know (--key).")
+    return kind, report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify the file that is named; 0 if all holds."""
+    parser = argparse.ArgumentParser(description="Verify a bundle, a proof or a receipt of a benefits exchange.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--key", action="append", default=[], help="a public key that you know: name+id+base64")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    asked = parser.parse_args(arguments)
+    kind, report = verify(asked.file, asked.key)
+    checks = [{"name": name, **vars(check)} for name, check in report.checks.items()]
+    lines = [json.dumps({"ok": report.ok, "kind": kind, "checks": checks, "notes": report.notes}, indent=1)]
+    if not asked.json:
+        lines = []
+        for name, check in report.checks.items():
+            lines.append(f"{'FAILED' if check.wrong else 'ok':>6}  {check.count:>12,}  {name}")
+            lines += [f"{'':>22}{finding}" for finding in check.findings]
+            lines += [f"{'':>22}… and {check.wrong - SHOWN:,} more"] if check.wrong > SHOWN else []
+        lines += ["", *report.notes, "", "ALL OF IT HOLDS" if report.ok else "IT DOES NOT HOLD"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
