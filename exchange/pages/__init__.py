@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from exchange.pages import account, operator, payments, public, regulator, regulator_policy, settlements
+from exchange.pages import account, operator, payments, public, regulator, regulator_policy, settlements, verification
 
 BLUEPRINTS: list[Blueprint] = [
     account.bp,
@@ -16,4 +16,5 @@ BLUEPRINTS: list[Blueprint] = [
     regulator.audit_bp,
     regulator_policy.bp,
     *settlements.BLUEPRINTS,
+    verification.bp,
 ]

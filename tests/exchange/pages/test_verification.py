@@ -1,0 +1,154 @@
+"""Does a stranger find at fixed addresses what was signed, and does a witness sign only what extends what it saw?"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from exchange.database import db, in_unit_of_work
+from exchange.ledger import cosigning, merkle, notes, seals
+from exchange.ledger.keys import KeyRing
+from exchange.ledger.seals import Head
+from tests.support.ledger_makers import AT, BY, Books, entry, post
+from tests.support.seal_makers import make_ring, seal
+from tests.support.verifying import all_statements, live_a_year
+from verifier import verify, witness
+
+WELL_KNOWN = "/.well-known/pbx"
+Fetch = Callable[[str], str]
+
+
+@pytest.fixture
+def books(app: Flask) -> Books:
+    """A small set of books on this test's database."""
+    return Books()
+
+
+@pytest.fixture
+def ring(app: Flask, tmp_path: Path) -> KeyRing:
+    """The keys of this test's exchange."""
+    return make_ring(app, tmp_path)
+
+
+@pytest.fixture
+def fetch(client: FlaskClient) -> Fetch:
+    """Fetch from the exchange as a witness does."""
+    return lambda address: client.get(address.removeprefix("https://exchange.example")).text
+
+
+def seal_some(books: Books, ring: KeyRing, count: int, *, prefix: str) -> None:
+    ada = books.worker(1)
+    post(*(entry(f"{prefix}{number}", (books.money, ada, 1)) for number in range(count)))
+    seal(ring)
+
+
+class TestWellKnown:
+    def test_shows_the_newest_checkpoint_and_the_older_ones(
+        self, books: Books, ring: KeyRing, client: FlaskClient
+    ) -> None:
+        assert client.get(f"{WELL_KNOWN}/checkpoint").status_code == 404
+        seal_some(books, ring, 3, prefix="a")
+        seal_some(books, ring, 4, prefix="b")
+
+        newest = client.get(f"{WELL_KNOWN}/checkpoint")
+
+        assert newest.mimetype == "text/plain"
+        assert notes.signers(newest.text, ring.verifying())
+        assert seals.head_of(newest.text).size == 7
+        assert seals.head_of(client.get(f"{WELL_KNOWN}/checkpoint/3").text).size == 3
+        assert client.get(f"{WELL_KNOWN}/checkpoint/4").status_code == 404
+
+    def test_shows_that_one_checkpoint_extends_another(self, books: Books, ring: KeyRing, client: FlaskClient) -> None:
+        seal_some(books, ring, 3, prefix="a")
+        seal_some(books, ring, 4, prefix="b")
+
+        lines = client.get(f"{WELL_KNOWN}/consistency/3/7").text.splitlines()
+
+        old, new = seals.checkpoint_at(3).root, seals.checkpoint_at(7).root
+        assert merkle.extends(old, new, old=3, new=7, path=[base64.b64decode(line) for line in lines])
+        for sizes in ("0/7", "3/8", "7/3"):
+            assert client.get(f"{WELL_KNOWN}/consistency/{sizes}").status_code == 404
+
+    def test_shows_the_keys(self, ring: KeyRing, client: FlaskClient) -> None:
+        assert client.get(f"{WELL_KNOWN}/keys").text == "".join(f"{key}\n" for key in ring.verifying())
+
+    def test_shows_no_keys_where_nothing_is_sealed(self, app: Flask, client: FlaskClient) -> None:
+        assert client.get(f"{WELL_KNOWN}/keys").text == ""
+
+    def test_shows_statements_and_nobodys_leaf(self, app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+        live_a_year(app, tmp_path / "keys")
+        made = all_statements()
+
+        lines = client.get(f"{WELL_KNOWN}/statements").text.splitlines()
+
+        assert len(lines) == len(made)
+        date, provider, component, unit, _digest, address = lines[0].split(" ")
+        assert (date, provider, component, unit) == (
+            str(made[-1].as_of), made[-1].provider, made[-1].component, made[-1].unit,
+        )  # fmt: skip
+        assert client.get(address).text == made[-1].note
+        everything = "".join(client.get(line.split(" ")[-1]).text for line in lines)
+        assert "example.org" not in everything
+        assert client.get(f"{WELL_KNOWN}/statements/987654").status_code == 404
+
+
+class TestWitness:
+    def test_signs_what_extends_what_it_saw(self, books: Books, ring: KeyRing, fetch: Fetch, tmp_path: Path) -> None:
+        known = [str(key) for key in ring.verifying()]
+        public = witness.new_key("witness.example", tmp_path / "witness.secret")
+        (tmp_path / "witness.pub").write_text(public, encoding="utf-8")
+        for prefix in "abc":
+            seal_some(books, ring, 3, prefix=prefix)
+
+            note = ask(tmp_path, known, fetch)
+
+            assert note == ask(tmp_path, known, fetch)
+            assert in_unit_of_work(partial(cosigning.take, note, ring, by=BY, at=AT)) == ["witness.example"]
+        newest = seals.latest()
+        assert newest is not None
+        assert len(notes.signers(seals.signed_note(newest), ring.verifying())) == 2
+
+    def test_refuses_a_journal_that_was_set_back_or_forked(
+        self, books: Books, ring: KeyRing, fetch: Fetch, tmp_path: Path
+    ) -> None:
+        known = [str(key) for key in ring.verifying()]
+        witness.new_key("witness.example", tmp_path / "witness.secret")
+        seal_some(books, ring, 3, prefix="a")
+        ask(tmp_path, known, fetch)
+        remembered = (tmp_path / "seen").read_bytes()
+
+        for size in (2, 3, 4):
+            forked = notes.sign(Head(size, bytes(32)).text(ring.journal_name), ring.journal_keys())
+            with pytest.raises((verify.Wrong, IndexError)):
+                ask(tmp_path, known, partial(forking, forked))
+        assert (tmp_path / "seen").read_bytes() == remembered
+        db.session.rollback()
+
+    def test_refuses_what_the_exchange_did_not_sign(
+        self, books: Books, ring: KeyRing, fetch: Fetch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        other = witness.new_key("exchange.example/journal", tmp_path / "other.secret")
+        witness.new_key("witness.example", tmp_path / "witness.secret")
+        seal_some(books, ring, 3, prefix="a")
+
+        with pytest.raises(verify.Wrong):
+            ask(tmp_path, [other], fetch)
+
+        arguments = [str(tmp_path / "witness.secret"), str(tmp_path / "seen"), "http://127.0.0.1:9", "--exchange-key"]
+        assert witness.main([*arguments, other]) == 1
+        assert "NOT SIGNED" in capsys.readouterr().err
+
+
+def forking(note: str, address: str) -> str:
+    """An exchange that shows this checkpoint, and no proof."""
+    return note if "checkpoint" in address else ""
+
+
+def ask(folder: Path, known: list[str], fetch: Fetch) -> str:
+    return witness.witness(folder / "witness.secret", folder / "seen", "https://exchange.example", known, fetch=fetch)
