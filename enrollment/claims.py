@@ -7,7 +7,8 @@ window of such an event is open. What he says as evidence is kept with the deed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
 
@@ -15,11 +16,15 @@ from enrollment import windows
 from enrollment.models import BenefitAccount, Worker
 from enrollment.registration import UnknownPlace
 from exchange import audit, calendar
+from exchange.clock import local_date
 from exchange.database import db
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.policy.document import Cause, Policy, Trigger
 from exchange.web.filters import day
+
+# No window reaches so far from its event; and at the ends of the calendar there is no day before, and none after.
+_FARTHEST: Final = timedelta(days=3_660)
 
 
 class NotClaimable(Refusal):
@@ -64,6 +69,8 @@ def refusal_to_claim(claim: Claim, *, policy: Policy, at: datetime) -> Refusal |
         return UnknownPlace(_l("Choose a place from the list."), field="place")
     if not claim.evidence.strip():
         return EvidenceNeeded(_l("Say what shows it: a lease, an order's number."), field="evidence")
+    if abs(claim.event_on - local_date(at, policy.zone)) > _FARTHEST:
+        return OutOfTime(_l("This day is years away: nothing can be chosen for it now."), field="event_on")
     window = calendar.special_window(policy, cause, claim.event_on)
     if not window.is_open(at):
         return OutOfTime(

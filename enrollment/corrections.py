@@ -100,6 +100,7 @@ def ask(contribution: Contribution, *, reason: str, by: Actor, at: datetime) -> 
     """Ask that a posted contribution be taken back. Refuses ``NotCorrectable``."""
     if by.audience is Audience.EMPLOYER and by.organization_id != contribution.employer_id:
         raise NotAllowed(_l("You can correct what your own organization reported only."))
+    db.session.refresh(contribution, with_for_update=True)  # two who ask at once take turns
     if contribution.entry_id is None:
         raise NotCorrectable(_l("This is not in the books. A report that is not paid yet can be cancelled."))
     standing = select(Correction.id).where(

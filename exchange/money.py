@@ -19,8 +19,9 @@ from exchange.errors import Refusal
 MAX_AMOUNT = 2**63 - 1
 BP = 10_000  # basis points in the whole
 
-_DOLLARS = re.compile(r"\$?(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,19})(?:\.(?P<cents>[0-9]{2}|[0-9]))?", re.ASCII)
-_WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
+_DOLLARS = re.compile(r"\$?(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<cents>[0-9]{2}|[0-9]))?", re.ASCII)
+_WHOLE = re.compile(r"[0-9]+", re.ASCII)
+_MOST_DIGITS = 19  # of 2^63; Python itself refuses to read some thousands
 _PERCENT = re.compile(r"(?P<whole>[0-9]{1,3})(?:\.(?P<hundredths>[0-9]{1,2}))? ?%?", re.ASCII)
 K = TypeVar("K")
 
@@ -43,7 +44,8 @@ def parse_dollars(text: str) -> int:
     match = _DOLLARS.fullmatch(text.strip(" "))
     if match is None:
         raise BadAmount(_l("Write an amount like 1204.50: digits, and at most two after the point."))
-    cents = int(match["whole"].replace(",", "")) * 100 + int((match["cents"] or "0").ljust(2, "0"))
+    whole = match["whole"].replace(",", "").lstrip("0") or "0"
+    cents = int(whole[: _MOST_DIGITS + 1]) * 100 + int((match["cents"] or "0").ljust(2, "0"))
     if cents > MAX_AMOUNT:
         raise BadAmount(_l("This amount is too large."))
     return cents
@@ -53,7 +55,7 @@ def parse_whole(text: str, *, at_most: int = MAX_AMOUNT) -> int:
     """``"90"`` → 90. Refuses signs, points, exponents, underscores and other alphabets' digits."""
     if _WHOLE.fullmatch(text.strip(" ")) is None:
         raise BadAmount(_l("Write a whole number, with digits only."))
-    number = int(text)
+    number = int(text.strip(" ").lstrip("0")[: _MOST_DIGITS + 1] or "0")
     if number > at_most:
         raise BadAmount(_l("This number is too large."))
     return number

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField, FileRequired
-from wtforms import FieldList, Form, FormField, SelectField
+from wtforms import Form, FormField, SelectField
 from wtforms.fields.choices import SelectChoice
 
 from enrollment import account_numbers, employers, report_drafts, reporting
@@ -73,7 +73,7 @@ class WorkForm(Form):
 class ReportForm(forms.PageForm):
     """A few lines of work."""
 
-    lines = FieldList(FormField(WorkForm), min_entries=1, max_entries=MOST_LINES)
+    lines = forms.Rows(FormField(WorkForm), min_entries=1, max_entries=MOST_LINES)
 
 
 class FileForm(forms.PageForm):

@@ -289,6 +289,17 @@ def _no_date() -> NoReturn:
     raise BadDate(_l("Write a date like 2026-11-30: year, month, day."))
 
 
+class Rows(FieldList):
+    """The same fields several times. Their places are plain small numbers; other names are nobody's."""
+
+    def _extract_indices(self, prefix: str, formdata: Any) -> Iterator[int]:
+        # WTForms reads whatever ``isdigit`` calls a digit, "²" and five thousand nines among them, and fails.
+        place = re.compile(rf"{re.escape(prefix)}-(?P<place>[0-9]{{1,4}})(?:-|$)", re.ASCII)
+        for name in formdata:
+            if match := place.match(name):
+                yield int(match["place"])
+
+
 class NameField(ParsedField):
     """A name of a person or an organization, cleaned."""
 

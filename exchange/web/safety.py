@@ -7,9 +7,11 @@ that lets nothing from elsewhere in; personal pages are never stored.
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import structlog
 from flask import Flask, abort, current_app, g, request, session
+from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
 from exchange.identity.actors import Audience
@@ -36,6 +38,14 @@ LIMITS = {
 }
 # Flask's own limits hold beside these: 500 kB for one field of a form with files, 1,000 parts.
 _TWO_YEARS = 2 * 365 * 24 * 60 * 60
+_LARGEST_ID = 2**63 - 1
+
+
+class IdConverter(IntegerConverter):
+    """A number in an address: what the database cannot count names nothing here."""
+
+    def __init__(self, map: Map, *args: Any, **kwargs: Any) -> None:  # noqa: A002 - werkzeug's name
+        super().__init__(map, *args, **{"max": _LARGEST_ID, **kwargs})
 
 
 def init_app(app: Flask) -> None:
@@ -45,10 +55,12 @@ def init_app(app: Flask) -> None:
             app.config[name] = value
     if app.config["PREFERRED_URL_SCHEME"] == "https":
         app.config.update(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_PATH="/")
+    app.url_map.converters["int"] = IdConverter
     # One name for the two of them, and before all guards of sign-in: nothing is looked up for a bad request.
     app.before_request(name_request)
     app.before_request(limit_plain_forms)
     app.before_request(refuse_repeated_keys)
+    app.before_request(refuse_nul)
     app.after_request(protect)
 
 
@@ -70,6 +82,15 @@ def refuse_repeated_keys() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     allowed: frozenset[str] = getattr(view, "repeatable_keys", frozenset())
     if any(len(values) > 1 for key, values in request.args.lists() if key not in allowed):
+        abort(400)
+
+
+def refuse_nul() -> None:
+    """Refuse a NUL character in address or form: no text holds one, and one of our databases cannot look for it."""
+    texts = [request.path, *request.args.keys(), *request.args.values()]
+    if not request.path.startswith("/api/"):  # a program's body is read strictly by its own reader
+        texts += [*request.form.keys(), *(text for values in request.form.listvalues() for text in values)]
+    if any("\0" in text for text in texts):
         abort(400)
 
 

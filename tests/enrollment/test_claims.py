@@ -72,6 +72,8 @@ class TestFileClaim:
             (replace(MOVED, event_on=date(2026, 10, 1)), claims.OutOfTime),
             (replace(MOVED, event_on=date(2027, 1, 31)), claims.OutOfTime),
             (replace(MOVED, cause="court_order", event_on=date(2026, 12, 2)), claims.OutOfTime),
+            (replace(MOVED, event_on=date.min), claims.OutOfTime),
+            (replace(MOVED, event_on=date.max), claims.OutOfTime),
         ],
     )
     def test_refuses_and_opens_nothing(self, town: Town, claim: Claim, refusal: type[Refusal]) -> None:

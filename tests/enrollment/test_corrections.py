@@ -9,13 +9,14 @@ from sqlalchemy import select
 from enrollment import contributions, corrections
 from enrollment.corrections import AlreadyUsed, CorrectionState, NotCorrectable, SamePerson
 from enrollment.models import BenefitAccount, Contribution, Employer
-from exchange.database import db, unit_of_work
+from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import NotAllowed
 from exchange.identity.actors import Actor, Audience
 from exchange.ledger import journal
 from exchange.ledger.accounts import AccountKind, LedgerAccount, Line, open_lines
 from exchange.ledger.journal import LedgerEntry, Posting, Transfer
 from exchange.money import Unit
+from tests.support.at_once import at_once
 from tests.support.employer_makers import (
     AT,
     BY,
@@ -194,3 +195,37 @@ def _withdraw(account: BenefitAccount, cents: int) -> None:
         world = Line(AccountKind.OUTSIDE, own.organization_id, Unit.USD)
         move = Transfer(own.id, open_lines([world])[world], Unit.USD, cents)
         journal.post([Posting("withdrawal:test", "withdrawal", AT.date(), (move,))], by=BY, at=AT)
+
+
+class TestTwoAtOnce:
+    def test_ask_the_same_back_once(self, app: Flask, employer: Employer, account: BenefitAccount) -> None:
+        (contribution,) = reported(employer, work(account, minutes=600))
+        id_ = contribution.id
+
+        said = at_once(app, lambda: _ask_back(id_), times=6)
+
+        assert said == {"done": 1, "NotCorrectable": 5}
+
+    def test_take_it_back_once(self, app: Flask, employer: Employer, account: BenefitAccount) -> None:
+        (contribution,) = reported(employer, work(account, minutes=600))
+        id_, account_id, employer_id = asked(contribution).id, account.id, employer.organization_id
+
+        said = at_once(app, lambda: _take_back(id_), times=6)
+
+        assert said == {"done": 1, "NotCorrectable": 5}
+        assert balances_of(account_id) == {}
+        assert funds_of(employer_id) == 3540
+
+
+def _ask_back(contribution_id: int) -> None:
+    in_unit_of_work(
+        lambda: corrections.ask(
+            db.session.get_one(Contribution, contribution_id), reason="Reported twice", by=BY, at=AT
+        )
+    )  # fmt: skip
+
+
+def _take_back(correction_id: int) -> None:
+    in_unit_of_work(
+        lambda: corrections.carry_out(db.session.get_one(corrections.Correction, correction_id), by=OPERATOR, at=AT)
+    )

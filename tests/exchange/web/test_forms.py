@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from wtforms import StringField
 
 from exchange.web import forms
 from tests.exchange.web.styleguide import LeaveForm, WindowClosed
@@ -76,6 +77,8 @@ class TestForm:
             ".5",
             "1 000",
             str(2**63),
+            "9" * 5_000,  # more digits than Python reads
+            "9" + ",999" * 2_000,
         ],
     )
     def test_refuses_what_is_no_amount_and_shows_it_again(self, app: Flask, text: str) -> None:
@@ -91,9 +94,19 @@ class TestForm:
     def test_holds_an_amount_within_its_bounds(self, app: Flask, text: str, refused: bool) -> None:
         assert bool(filled(app, amount=text).amount.errors) is refused
 
-    @pytest.mark.parametrize("text", ["-1", "1.5", "1e3", "１２", "501", "abc"])
+    @pytest.mark.parametrize("text", ["-1", "1.5", "1e3", "１２", "501", "abc", "9" * 20, "9" * 5_000])
     def test_refuses_what_is_no_whole_number_in_bounds(self, app: Flask, text: str) -> None:
         assert filled(app, jobs=text).jobs.errors
+
+    @pytest.mark.parametrize("text", [str(2**63), "9" * 20, "9" * 5_000])
+    def test_says_of_a_number_of_many_digits_that_it_is_too_large(self, app: Flask, text: str) -> None:
+        assert filled(app, jobs=text).jobs.errors == ["This number is too large."]
+        assert filled(app, amount=text).amount.errors == ["This amount is too large."]
+
+    def test_reads_zeros_before_a_number_as_nothing(self, app: Flask) -> None:
+        form = filled(app, jobs="0" * 5_000 + "12", amount="0" * 5_000 + "12.50")
+
+        assert (form.jobs.data, form.amount.data) == (12, 1_250)
 
     @pytest.mark.parametrize(
         ("hours", "minutes", "value"),
@@ -192,3 +205,23 @@ class TestPage:
         answer = client.post("/worker/leave", data={**GOOD, "amount": '"><script>x</script>'}, headers=WORKER)
 
         assert "<script>x" not in answer.text
+
+
+class TestRows:
+    class Seats(forms.PageForm):
+        """A form of rows."""
+
+        seats = forms.Rows(StringField("Seat"), max_entries=3)
+
+    @pytest.mark.parametrize("place", ["²", "９", "9" * 5_000, "-1", "x", "", "1.0"])
+    def test_leave_out_what_has_no_plain_place(self, app: Flask, place: str) -> None:
+        with app.test_request_context("/", method="POST", data={f"seats-{place}": "x", "seats-1": "Ada"}):
+            form = self.Seats()
+
+        assert form.seats.data == ["Ada"]
+
+    def test_are_at_most_so_many(self, app: Flask) -> None:
+        with app.test_request_context("/", method="POST", data={f"seats-{place}": "x" for place in range(50)}):
+            form = self.Seats()
+
+        assert len(form.seats) == 3

@@ -75,6 +75,20 @@ class TestLimits:
         assert client.get("/compare?package=1&package=2").text == "1,2"
         assert client.get("/compare?other=1&other=2").status_code == 400
 
+    @pytest.mark.parametrize("address", ["/list?q=%00", "/list?%00=q", "/worker/contributions/%00"])
+    def test_refuse_a_nul_character_in_an_address(self, client: FlaskClient, address: str) -> None:
+        assert client.get(address, headers=WORKER).status_code in {400, 404}
+        assert client.get("/list?q=%00").status_code == 400
+
+    def test_refuse_a_nul_character_in_a_form(self, app: Flask, client: FlaskClient) -> None:
+        app.config["WTF_CSRF_ENABLED"] = False
+
+        assert client.post("/worker/leave", headers=WORKER, data={"name": "Ro\0sa"}).status_code == 400
+
+    @pytest.mark.parametrize(("number", "status"), [(2**63 - 1, 200), (2**63, 404), (10**30, 404)])
+    def test_know_no_number_that_the_database_cannot_count(self, client: FlaskClient, number: int, status: int) -> None:
+        assert client.get(f"/worker/contributions/{number}", headers=WORKER).status_code == status
+
     @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "localhost@evil"])
     def test_refuse_a_host_that_is_not_ours(self, client: FlaskClient, host: str) -> None:
         answer = client.get("/", headers={"Host": host})
