@@ -18,7 +18,7 @@ from jinja2 import StrictUndefined
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
 from exchange.web import errors, filters, language, safety, tables
-from exchange.web.audiences import NavLink, audience_of, navigation
+from exchange.web.audiences import NavLink, navigation
 
 csrf = CSRFProtect()
 """Every form and every unsafe request carries a token. The API, which nobody is signed in to by cookie, is exempted
@@ -101,11 +101,8 @@ def is_signed_in() -> bool:
 
 
 def nav_links() -> list[NavLink]:
-    """The main navigation: that of the page's audience; on public pages that of whoever is signed in."""
-    audience = audience_of(current_app, request.endpoint)
-    if audience in {None, Audience.PUBLIC}:
-        audience = _actor().audience
-    return navigation(audience)
+    """The main navigation of whoever is signed in: also where another audience's page was refused to him."""
+    return navigation(_actor().audience)
 
 
 def public_links() -> list[NavLink]:
