@@ -6,7 +6,7 @@ For whoever looks after them. Workers stay without a name here: account numbers 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -33,8 +33,8 @@ class Wanted:
 class Pace:
     """How far the cutover of an open enrollment is.
 
-    ``per_second``: workers a second since it began; ``left``: how long the rest takes at that pace. None: nothing
-    has been carried out yet, or nothing is left.
+    ``per_second``: workers a second since it began; ``seconds_left``: how long the rest takes at that pace.
+    None: nothing has been carried out yet, or nothing is left.
     """
 
     done: int
@@ -42,7 +42,7 @@ class Pace:
     abandoned: int
     remaining: int
     per_second: int | None
-    left: timedelta | None
+    seconds_left: int | None
     began_at: datetime | None
     last_at: datetime | None
 
@@ -116,14 +116,14 @@ def pace(window: EnrollmentWindow, *, at: datetime) -> Pace:
     ended_at = window.cut_over_at or at
     seconds = max(1, round((ended_at - began_at).total_seconds())) if began_at is not None else None
     per_second = None if seconds is None else done // seconds
-    left = timedelta(seconds=-(-ordered * seconds // done)) if ordered and done and seconds is not None else None
+    seconds_left = -(-ordered * seconds // done) if ordered and done and seconds is not None else None
     return Pace(
         done=done,
         total=done + ordered,
         abandoned=found.get(SwitchState.ABANDONED, (0, None, None))[0],
         remaining=ordered,
         per_second=per_second,
-        left=left,
+        seconds_left=seconds_left,
         began_at=began_at,
         last_at=last_at,
     )

@@ -15,9 +15,9 @@ from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from enrollment import account_numbers, switch_list, tallies, windows
+from enrollment import account_numbers, switch_list, window_counts, windows
 from enrollment.models import ElectionState, EnrollmentWindow
-from enrollment.tallies import Day
+from enrollment.window_counts import Day
 from exchange import calendar, clock
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Audience
@@ -32,7 +32,7 @@ from exchange.web.filters import moment, program_zone, whole
 bp = audience_blueprint("operator_windows", __name__, Audience.OPERATOR, "/operator/windows")
 bp.add_to_nav("show_all", _l("Windows"), order=10)
 special_bp = audience_blueprint("operator_special", __name__, Audience.OPERATOR, "/operator/special-enrollments")
-special_bp.add_to_nav("show_all", _l("Special enrollments"), order=30)
+special_bp.add_to_nav("show_all", _l("Special"), order=30)
 
 STATES: Final = {
     "ahead": ("info", _l("Opens later")),
@@ -79,13 +79,13 @@ def show(plan_year: str) -> str:
     """One open enrollment: the choices made in it, day by day."""
     window, at = called(plan_year), clock.now()
     policy = _policy(at)
-    days = tallies.by_day(window, zone=str(program_zone()), until=at) if at >= window.opens_at else []
+    days = window_counts.by_day(window, zone=str(program_zone()), until=at) if at >= window.opens_at else []
     return render_template(
         "operator/window.html",
         shown=_shown(window, policy, at),
         states=STATES,
         days=days[::-1],
-        totals=tallies.in_all(days),
+        totals=window_counts.in_all(days),
         election_states=ELECTION_STATES,
         chart=_chart(days),
     )
@@ -160,9 +160,9 @@ def show_special() -> str:
     at = clock.now()
     policy = _policy(at)
     names = {cause.code: cause.name for cause in policy.causes} if policy else {}
-    counted = tallies.by_cause(at)
+    counted = window_counts.by_cause(at)
     cause, number, trouble = request.args.get("cause", ""), *asked_number()
-    statement = tallies.special_windows(cause=cause, account_number=number)
+    statement = window_counts.special_windows(cause=cause, account_number=number)
     return render_template(
         "operator/special.html",
         counted=counted,

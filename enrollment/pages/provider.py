@@ -13,7 +13,6 @@ from flask_babel import lazy_gettext as _l
 
 from enrollment import leave, roster
 from enrollment.models import LeaveRequest
-from enrollment.pages.worker_home import csv_answer
 from exchange import clock, exports
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
@@ -23,6 +22,7 @@ from exchange.identity.actors import Audience
 from exchange.policy import versions
 from exchange.web import forms, tables
 from exchange.web.audiences import audience_blueprint
+from exchange.web.downloads import csv_answer
 
 members_bp = audience_blueprint("provider_members", __name__, Audience.PROVIDER, "/provider/members")
 members_bp.add_to_nav("show", _l("Members"), order=40)

@@ -11,9 +11,9 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
-from enrollment import memberships, supervision, windows
+from enrollment import memberships, projection, windows
 from enrollment.cutover import Flow
-from enrollment.supervision import Movement
+from enrollment.projection import Movement
 from exchange import exports
 from exchange.identity import organizations
 from exchange.identity.actors import Audience
@@ -23,13 +23,13 @@ from exchange.web.audiences import audience_blueprint
 from exchange.web.charts import Bar, Chart, Tone, ladder_chart, sparkline
 from exchange.web.downloads import csv_answer
 from exchange.web.filters import percent
-from providers import board
-from providers.board import Place
+from providers import overview
+from providers.overview import Place
 from providers.pages.occasion import Occasion, occasion
 from providers.pages.regulator import Compared, compared_standings
 from providers.pages.wording import KIND_WORDS, PROVIDER_STATES, TONES, TierShown, tier_bands, tiers_shown
 
-bp = audience_blueprint("regulator_board", __name__, Audience.REGULATOR, "/regulator")
+bp = audience_blueprint("regulator_overview", __name__, Audience.REGULATOR, "/regulator")
 bp.add_to_nav("show", _l("Providers"), order=0)
 projection_bp = audience_blueprint("regulator_projection", __name__, Audience.REGULATOR, "/regulator/projection")
 projection_bp.add_to_nav("show", _l("Projected"), order=10)
@@ -41,7 +41,7 @@ MATRIX_UP_TO: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One provider on the board, with what only enrollment knows: its members."""
+    """One provider in the list, with what only enrollment knows: its members."""
 
     place: Place
     members: int
@@ -66,14 +66,14 @@ def show() -> str:
     page = tables.page_of(rows, number=tables.asked_page())
     anything = ("", _("Any"))
     return render_template(
-        "regulator/board.html",
+        "regulator/overview.html",
         page=page,
         sort=sort,
         tiers=tiers,
         kinds=KIND_WORDS,
         states=PROVIDER_STATES,
         chart=_chart(page.rows, tiers, now),
-        waiting=board.waiting(now.on),
+        waiting=overview.waiting(now.on),
         counts=[(tier, sum(row.place.tier == tier.code for row in rows)) for tier in tiers.values()],
         options={
             "tier": [anything, *((one.code, one.word) for one in tiers.values())],
@@ -110,7 +110,7 @@ def _rows(now: Occasion, sort: tables.Sort) -> list[Row]:
     asked = {name: request.args.get(name, "").strip() for name in ("q", "tier", "state", "filing")}
     found = [
         Row(one, members.get(one.provider_id, 0), _trend(one))
-        for one in board.board(policy=now.policy, on=now.on)
+        for one in overview.places(policy=now.policy, on=now.on)
         if asked["q"].casefold() in one.name.casefold()
         and asked["tier"] in {"", one.tier}
         and asked["state"] in {"", one.state.value}
@@ -172,7 +172,7 @@ def projected() -> str:
     window = windows.to_be_carried_out(now.at)
     if window is None:
         return render_template("regulator/projection_none.html", next=windows.next_open_enrollment(now.at))
-    found = supervision.projection(window, policy=now.policy, on=now.on)
+    found = projection.project(window, policy=now.policy, on=now.on)
     ids = {flow.from_id for flow in found.flows} | {flow.to_id for flow in found.flows}
     compared = compared_standings(found.now, found.then, policy=now.policy)
     return render_template(

@@ -23,6 +23,7 @@ from exchange.money import format_minutes
 from exchange.web import tables
 from exchange.web.audiences import audience_blueprint
 from exchange.web.charts import Chart, split_bar
+from exchange.web.downloads import csv_answer
 from exchange.web.filters import money
 from exchange.web.qr import qr_svg
 
@@ -163,9 +164,3 @@ def contributions_csv() -> Response:
         for one in overview.paid(ids, policy=me.policy)
     ]
     return csv_answer(exports.to_csv(headings, rows), "contributions.csv")
-
-
-def csv_answer(text: str, name: str) -> Response:
-    """A CSV file for the browser to save."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text, mimetype="text/csv", headers=headers)

@@ -6,7 +6,6 @@ from flask import Response, render_template
 from flask_babel import lazy_gettext as _l
 
 from enrollment import statement
-from enrollment.pages.worker_home import csv_answer
 from enrollment.pages.worker_self import read_self
 from enrollment.statement import Direction
 from exchange import exports
@@ -14,6 +13,7 @@ from exchange.database import db
 from exchange.identity.actors import Audience
 from exchange.web import tables
 from exchange.web.audiences import audience_blueprint
+from exchange.web.downloads import csv_answer
 
 bp = audience_blueprint("worker_statement", __name__, Audience.WORKER, "/worker/statement")
 bp.add_to_nav("show", _l("Statement"), order=40)

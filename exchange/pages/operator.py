@@ -31,7 +31,6 @@ from exchange.web.audiences import audience_blueprint
 bp = audience_blueprint("operator", __name__, Audience.OPERATOR, "/operator")
 bp.add_to_nav("home", _l("Overview"), order=0)
 bp.add_to_nav("show_jobs", _l("Jobs"), order=60)
-bp.add_to_nav("show_mail", _l("Letters"), order=80)
 
 STATES: Final[dict[RunState, tuple[str, LazyString]]] = {
     RunState.RUNNING: ("waiting", _l("Running")),

@@ -30,9 +30,9 @@ from exchange.web.charts import Chart, Line, Point, line_chart
 from exchange.web.downloads import csv_answer
 from exchange.web.filters import money
 from providers import (
-    board,
     decisions,
     irs_register,
+    overview,
     profiles,
     qualification,
     reserve_checks,
@@ -111,7 +111,7 @@ def show(provider_id: int) -> str:
     now, actor = occasion(), current_actor()
     provider = access.one(Provider, actor, organization_id=provider_id)
     organization = db.session.get_one(Organization, provider_id)
-    (place,) = [one for one in board.board(policy=now.policy, on=now.on) if one.provider_id == provider_id]
+    (place,) = [one for one in overview.places(policy=now.policy, on=now.on) if one.provider_id == provider_id]
     checks = reserve_standing.history(provider_id, since=now.on - HISTORY)
     taken = decisions.history(provider_id)
     return render_template(

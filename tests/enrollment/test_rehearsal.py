@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from enrollment import cutover, rehearsal, supervision, switching
+from enrollment import cutover, projection, rehearsal, switching
 from enrollment.models import Switch
 from enrollment.rehearsal import Rehearsal
 from exchange import settlement
@@ -91,7 +91,7 @@ class TestProjection:
     def test_puts_the_flows_to_the_reserves_of_both_sides(self, town: Town) -> None:
         harbor, valley = town.provider_of(town.harbor), town.provider_of(town.valley)
 
-        found = supervision.projection(town.window, policy=town.policy, on=EFFECTIVE.date())
+        found = projection.project(town.window, policy=town.policy, on=EFFECTIVE.date())
 
         assert found.workers == 3
         went, came = found.movements[harbor], found.movements[valley]

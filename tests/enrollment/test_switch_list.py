@@ -57,7 +57,7 @@ class TestPace:
     def test_tells_nothing_before_the_first_batch(self, town: Town) -> None:
         pace = switch_list.pace(town.window, at=EFFECTIVE)
 
-        assert (pace.done, pace.total, pace.per_second, pace.left) == (0, 4, None, None)
+        assert (pace.done, pace.total, pace.per_second, pace.seconds_left) == (0, 4, None, None)
 
     def test_says_how_long_the_rest_takes(self, town: Town) -> None:
         town.carry_out(limit=1)
@@ -65,7 +65,7 @@ class TestPace:
         pace = switch_list.pace(town.window, at=EFFECTIVE + timedelta(seconds=10))
 
         assert (pace.done, pace.total, pace.remaining) == (1, 4, 3)
-        assert pace.left == timedelta(seconds=30)
+        assert pace.seconds_left == 30
 
     def test_does_not_count_what_was_given_up(self, town: Town) -> None:
         in_unit_of_work(lambda: switching.abandon(switch_list.held(1), reason="wrong", by=BY, at=EFFECTIVE))
@@ -73,4 +73,4 @@ class TestPace:
 
         pace = switch_list.pace(town.window, at=EFFECTIVE)
 
-        assert (pace.done, pace.total, pace.abandoned, pace.remaining, pace.left) == (3, 3, 1, 0, None)
+        assert (pace.done, pace.total, pace.abandoned, pace.remaining, pace.seconds_left) == (3, 3, 1, 0, None)

@@ -44,7 +44,7 @@ class Projection:
     cents: int
 
 
-def projection(window: EnrollmentWindow, *, policy: Policy, on: date) -> Projection:
+def project(window: EnrollmentWindow, *, policy: Policy, on: date) -> Projection:
     """The elections that stand, added up and put to the reserves: a fixed number of statements."""
     flows = sorted(cutover.projected_flows(window), key=lambda flow: (-flow.cents, flow.from_id, flow.to_id))
     moved = movements(flows)

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from flask import Flask
 
-from enrollment import elections, tallies, windows
+from enrollment import elections, window_counts, windows
 from enrollment.models import BenefitAccount, ElectionState
-from enrollment.tallies import CauseTally
+from enrollment.window_counts import CauseCount
 from exchange.database import db, in_unit_of_work
 from exchange.policy.document import Trigger
 from tests.support.enrollment_makers import BY, CLOSES, OPENS, WHILE_OPEN, Town
@@ -30,7 +30,7 @@ class TestByDay:
         for number, at in enumerate((OPENS, JUST_BEFORE, MIDNIGHT)):
             town.choose(town.member(f"Worker{number}", package_id=town.harbor), town.valley, at=at)
 
-        days = tallies.by_day(town.window, zone=ZONE, until=MIDNIGHT)
+        days = window_counts.by_day(town.window, zone=ZONE, until=MIDNIGHT)
 
         assert [(day.on.day, day.made, day.standing) for day in days] == [(1, 1, 1), (2, 1, 1), (3, 1, 1)]
 
@@ -45,9 +45,9 @@ class TestByDay:
             )
         )
 
-        days = tallies.by_day(town.window, zone=ZONE, until=CLOSES)
+        days = window_counts.by_day(town.window, zone=ZONE, until=CLOSES)
 
-        assert tallies.in_all(days) == {
+        assert window_counts.in_all(days) == {
             ElectionState.STANDING: 1,
             ElectionState.REPLACED: 1,
             ElectionState.UNDONE: 1,
@@ -56,7 +56,7 @@ class TestByDay:
         assert sum(day.made for day in days) == 3
 
     def test_ends_with_the_last_day_of_the_window(self, town: Town) -> None:
-        days = tallies.by_day(town.window, zone=ZONE, until=CLOSES + timedelta(days=100))
+        days = window_counts.by_day(town.window, zone=ZONE, until=CLOSES + timedelta(days=100))
 
         assert (days[0].on, days[-1].on) == (date(2026, 11, 1), date(2026, 12, 15))
         assert len(days) == 45
@@ -73,9 +73,9 @@ class TestByCause:
             )
         )
 
-        assert tallies.by_cause(OPENS) == [CauseTally(cause.code, 2, 2, 0)]
-        assert tallies.by_cause(OPENS + timedelta(days=70)) == [CauseTally(cause.code, 2, 0, 0)]
+        assert window_counts.by_cause(OPENS) == [CauseCount(cause.code, 2, 2, 0)]
+        assert window_counts.by_cause(OPENS + timedelta(days=70)) == [CauseCount(cause.code, 2, 0, 0)]
         number = db.session.get_one(BenefitAccount, accounts[0]).number
-        rows = db.session.execute(tallies.special_windows(account_number=number)).all()
+        rows = db.session.execute(window_counts.special_windows(account_number=number)).all()
         assert [(row.number, row.cause) for row in rows] == [(number, cause.code)]
-        assert db.session.execute(tallies.special_windows(cause="moved")).all() == []
+        assert db.session.execute(window_counts.special_windows(cause="moved")).all() == []

@@ -34,7 +34,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class CauseTally:
+class CauseCount:
     """Special enrollments of one cause: how many ever opened, are open now, and led to a choice."""
 
     cause: str
@@ -82,7 +82,7 @@ def in_all(days: Sequence[Day]) -> dict[ElectionState, int]:
     }
 
 
-def by_cause(at: datetime) -> list[CauseTally]:
+def by_cause(at: datetime) -> list[CauseCount]:
     """Special enrollments by cause, in two statements."""
     w, e = EnrollmentWindow, Election
     opened = (
@@ -100,7 +100,7 @@ def by_cause(at: datetime) -> list[CauseTally]:
     )
     chosen_by = dict(db.session.execute(chosen).all())
     return [
-        CauseTally(str(cause), count, open_now, chosen_by.get(cause, 0))
+        CauseCount(str(cause), count, open_now, chosen_by.get(cause, 0))
         for cause, count, open_now in db.session.execute(opened)
     ]
 

@@ -37,7 +37,7 @@ TREND: Final = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One provider on the board, as its last check left it; None where it has not been checked.
+    """One provider in the list, as its last check left it; None where it has not been checked.
 
     Amounts in cents, ``ratio_bp`` is held over required (None: nothing is required), ``trend`` the last ratio of each
     day of the last 90. ``days_overdue`` counts from the day on which the next filing was due; 0 while it is not.
@@ -74,7 +74,7 @@ class Waiting:
     applications: int
 
 
-def board(*, policy: Policy, on: date) -> list[Place]:
+def places(*, policy: Policy, on: date) -> list[Place]:
     """Every provider, by name."""
     rows = (
         select(Provider, Organization.name)

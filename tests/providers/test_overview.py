@@ -1,4 +1,4 @@
-"""Does the board show every provider as its last check left it, at a price that does not grow with them?"""
+"""Does the overview show every provider as its last check left it, at a price that does not grow with them?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from exchange.database import in_unit_of_work
-from providers import board, decisions, publication, reserve_checks
+from providers import decisions, overview, publication, reserve_checks
 from providers.models import CheckCause, ProviderState
 from tests.support.counting import statements
 from tests.support.provider_makers import (
@@ -46,13 +46,13 @@ def two_providers() -> None:
     owe(valley, 20_000, key="valley")
 
 
-class TestBoard:
+class TestPlaces:
     def test_shows_the_figures_of_the_last_check(self) -> None:
         in_unit_of_work(two_providers)
         check(TODAY)
         check(TODAY + timedelta(days=1))
 
-        harbor, valley = board.board(policy=POLICY, on=TODAY + timedelta(days=1))
+        harbor, valley = overview.places(policy=POLICY, on=TODAY + timedelta(days=1))
 
         assert (harbor.name, harbor.tier, harbor.ratio_bp) == ("Harbor Union", "strong", 15_000)
         assert (harbor.liabilities_cents, harbor.required_cents, harbor.held_cents) == (20_000, 20_000, 30_000)
@@ -65,7 +65,7 @@ class TestBoard:
     def test_counts_the_days_since_a_filing_was_due(self, days: int, overdue: int) -> None:
         in_unit_of_work(qualified)
 
-        (harbor,) = board.board(policy=POLICY, on=TODAY + timedelta(days=days))
+        (harbor,) = overview.places(policy=POLICY, on=TODAY + timedelta(days=days))
 
         assert harbor.due_on == TODAY + timedelta(days=121), "91 days and 30 of grace"
         assert harbor.days_overdue == overdue
@@ -77,14 +77,14 @@ class TestBoard:
 
         in_unit_of_work(withdraw)
 
-        (harbor,) = board.board(policy=POLICY, on=TODAY + timedelta(days=500))
+        (harbor,) = overview.places(policy=POLICY, on=TODAY + timedelta(days=500))
 
         assert harbor.days_overdue == 0
 
     def test_shows_who_has_only_applied_with_no_figures(self) -> None:
         in_unit_of_work(applicant)
 
-        (harbor,) = board.board(policy=POLICY, on=TODAY)
+        (harbor,) = overview.places(policy=POLICY, on=TODAY)
 
         assert (harbor.state, harbor.tier, harbor.ratio_bp, harbor.trend) == (ProviderState.APPLIED, None, None, ())
         assert (harbor.filed_as_of, harbor.due_on) == (None, TODAY + timedelta(days=30))
@@ -93,12 +93,12 @@ class TestBoard:
         in_unit_of_work(qualified)
         check(TODAY)
         with statements() as for_one:
-            board.board(policy=POLICY, on=TODAY)
+            overview.places(policy=POLICY, on=TODAY)
         in_unit_of_work(lambda: [qualified(f"Provider {n}", ein=f"92000000{n}") for n in range(5)] and None)
         check(TODAY + timedelta(days=1))
 
         with statements() as for_six:
-            found = board.board(policy=POLICY, on=TODAY)
+            found = overview.places(policy=POLICY, on=TODAY)
 
         assert len(found) == 6
         assert len(for_six) == len(for_one)
@@ -115,7 +115,7 @@ class TestWaiting:
         in_unit_of_work(make)
         check(TODAY)
 
-        waits = board.waiting(TODAY)
+        waits = overview.waiting(TODAY)
 
         assert (waits.decisions, waits.findings, waits.packages, waits.applications) == (1, 1, 1, 1)
         assert waits.answers_late == 0
@@ -128,5 +128,5 @@ class TestWaiting:
 
         in_unit_of_work(make)
 
-        assert board.waiting(TODAY + timedelta(days=60)).answers_late == 0
-        assert board.waiting(TODAY + timedelta(days=61)).answers_late == 1
+        assert overview.waiting(TODAY + timedelta(days=60)).answers_late == 0
+        assert overview.waiting(TODAY + timedelta(days=61)).answers_late == 1
