@@ -58,7 +58,7 @@ from town import building, dates
 from town.setting import Size, Town
 
 SHIPPED = demo.ROOT / "policies" / "washington_demo.yaml"
-SMALL = Size(workers=40, employers=16, months=3)
+SMALL = Size(workers=24, employers=12, months=3)
 TINY = Size(workers=8, employers=8, months=1)
 TIERS = {"strong", "adequate", "watch", "restricted", "run_off"}
 
