@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ColumnElement, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, select, union_all
 
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
 from exchange import audit, settlement
@@ -21,7 +21,7 @@ from exchange.ledger import invariants
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.ledger.journal import LedgerTransfer
 from exchange.money import Unit
-from providers.models import Package, PackageVersion
+from providers.models import Package, PackageVersion, VersionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +35,61 @@ class Flow:
 
 
 def projected_flows(window: EnrollmentWindow) -> Sequence[Flow]:
-    """Flows of vested individual balances between organizations, by the elections that stand now."""
-    e, m, v = Election, Membership, PackageVersion
-    chosen = (
-        select(e.benefit_account_id, m.provider_id.label("from_id"), Package.provider_id.label("to_id"))
-        .join(m, (m.benefit_account_id == e.benefit_account_id) & m.ends_at.is_(None))
-        .join(v, v.id == e.package_version_id)
-        .join(Package, Package.id == v.package_id)
-        .where(e.window_id == window.id, e.state == ElectionState.STANDING, m.provider_id != Package.provider_id)
-        .subquery()
-    )
-    workers = select(chosen.c.from_id, chosen.c.to_id, func.count()).group_by(chosen.c.from_id, chosen.c.to_id)
-    is_theirs = (LedgerAccount.holder_id == chosen.c.benefit_account_id) & (
-        LedgerAccount.organization_id == chosen.c.from_id
+    """Flows of vested individual balances between organizations, by the elections that stand now.
+
+    With them go the members of packages that end: who chooses nothing follows to the successor.
+    """
+    moving = union_all(_choosing(window), _following(window)).subquery()
+    pair = (moving.c.from_id, moving.c.to_id)
+    workers = select(*pair, func.count()).group_by(*pair)
+    is_theirs = (LedgerAccount.holder_id == moving.c.benefit_account_id) & (
+        LedgerAccount.organization_id == moving.c.from_id
     )
     cents = (
-        select(chosen.c.from_id, chosen.c.to_id, func.sum(LedgerBalance.amount).cast(BigInteger))
+        select(*pair, func.sum(LedgerBalance.amount).cast(BigInteger))
         .join(LedgerAccount, is_theirs)
         .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
         .where(LedgerAccount.unit == Unit.USD, LedgerAccount.kind == AccountKind.WORKER)
-        .group_by(chosen.c.from_id, chosen.c.to_id)
+        .group_by(*pair)
     )
     sums = {(from_id, to_id): int(amount) for from_id, to_id, amount in db.session.execute(cents)}
     return [
         Flow(from_id, to_id, count, sums.get((from_id, to_id), 0))
         for from_id, to_id, count in db.session.execute(workers)
     ]
+
+
+def _choosing(window: EnrollmentWindow) -> Select[int, int, int]:
+    """Who has chosen another provider: (account, from, to)."""
+    e, m, v = Election, Membership, PackageVersion
+    return (
+        select(e.benefit_account_id, m.provider_id.label("from_id"), Package.provider_id.label("to_id"))
+        .join(m, (m.benefit_account_id == e.benefit_account_id) & m.ends_at.is_(None))
+        .join(v, v.id == e.package_version_id)
+        .join(Package, Package.id == v.package_id)
+        .where(e.window_id == window.id, e.state == ElectionState.STANDING, m.provider_id != Package.provider_id)
+    )
+
+
+def _following(window: EnrollmentWindow) -> Select[int, int, int]:
+    """Whose package ends before the plan year, with a successor at another provider, and who has chosen nothing."""
+    e, m, v = Election, Membership, PackageVersion
+    old, new = core(Package).alias("old"), core(Package).alias("new")
+    chooses = exists().where(
+        e.benefit_account_id == m.benefit_account_id, e.window_id == window.id, e.state == ElectionState.STANDING
+    )
+    return (
+        select(m.benefit_account_id, m.provider_id.label("from_id"), new.c.provider_id.label("to_id"))
+        .join(old, old.c.id == m.package_id)
+        .join(new, new.c.id == old.c.successor_id)
+        .join(v, (v.package_id == new.c.id) & (v.plan_year == window.plan_year) & (v.state == VersionState.LISTED))
+        .where(
+            m.ends_at.is_(None),
+            old.c.last_plan_year < window.plan_year,
+            m.provider_id != new.c.provider_id,
+            ~chooses,
+        )
+    )
 
 
 def projected_changes(window: EnrollmentWindow) -> dict[int, int]:

@@ -13,6 +13,7 @@ from exchange import settlement
 from exchange.database import db, in_unit_of_work
 from exchange.ledger.journal import LedgerEntry
 from exchange.money import Unit
+from providers.models import Package
 from tests.support.counting import statements
 from tests.support.enrollment_makers import BY, EFFECTIVE, LEAVE, Town
 
@@ -101,3 +102,25 @@ class TestProjection:
         before, after = found.now[valley], found.then[valley]
         assert after.position.liabilities_cents - before.position.liabilities_cents == came.change_cents
         assert town.exchange not in found.then, "the exchange is no provider"
+
+    def test_takes_along_who_follows_from_a_package_that_ends(self, app: Flask) -> None:
+        town = Town()
+        town.member("Ada", package_id=town.summit, holding={("retirement", USD): 300})
+        ben = town.member("Ben", package_id=town.summit, holding={("retirement", USD): 500})
+        cid = town.member("Cid", package_id=town.summit, holding={("retirement", USD): 700})
+        in_unit_of_work(lambda: end(town.summit, successor=town.valley))
+        town.choose(ben, town.harbor)
+        town.choose(cid, town.valley)
+
+        flows = cutover.projected_flows(town.window)
+
+        pairs = {(flow.from_id, flow.to_id): (flow.workers, flow.cents) for flow in flows}
+        summit, valley = town.provider_of(town.summit), town.provider_of(town.valley)
+        assert sorted(pairs.values()) == [(1, 500), (2, 1_000)]
+        assert pairs[summit, valley] == (2, 1_000), "Cid who chose it, and Ada who chose nothing"
+
+
+def end(package_id: int, *, successor: int) -> None:
+    """The package ends with 2026; its members go to the successor."""
+    package = db.session.get_one(Package, package_id)
+    package.last_plan_year, package.successor_id = "2026", successor
