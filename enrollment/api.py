@@ -54,13 +54,22 @@ class BadRequestKey(Refusal):
     code = "bad_idempotency_key"
 
 
+class NotJson(Refusal):
+    """The request says that its body is something else."""
+
+    code = "not_json"
+    status = 415
+
+
 class StrictParser(FlaskParser):
     """Reads bodies strictly, and refuses unknown keys in addresses too."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: Any = MappingProxyType({**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None})
 
     def load_json(self, req: Any, schema: Any) -> Any:  # noqa: ARG002 - webargs gives both
-        """The body as JSON that cannot be read in two ways. Refuses ``BadJson``."""
+        """The body as JSON that cannot be read in two ways. Refuses ``NotJson`` and ``BadJson``."""
+        if not req.is_json:
+            raise NotJson(_l("Send JSON, and say so: Content-Type: application/json."))
         return parse_json(req.get_data(cache=True))
 
 

@@ -103,8 +103,10 @@ def submit(
     if report.problems.count:
         raise ReportRefused(report.problems)
     if report.earlier_id is not None:
-        raise _already(report.earlier_id)
+        return _entered_meanwhile(report, employer, request_key)
     remittance = _entered(report, employer=employer, source=source, request_key=request_key, by=by, at=at)
+    if remittance is None:
+        return _entered_meanwhile(report, employer, request_key)
     _enter_lines(remittance.id, employer.organization_id, report.lines)
     _enter_employments(employer.organization_id, report.lines)
     facts = f"lines={len(report.lines)} workers={report.workers} cents={report.total_cents}"
@@ -143,7 +145,8 @@ def _already(remittance_id: int) -> AlreadyReported:
 
 def _entered(
     report: Report, *, employer: Employer, source: str, request_key: str | None, by: Actor, at: datetime
-) -> Remittance:
+) -> Remittance | None:
+    """The new remittance; None when another request with the same report, or under the same name, was faster."""
     row = {
         "employer_id": employer.organization_id,
         "state": RemittanceState.REPORTED,
@@ -155,18 +158,23 @@ def _entered(
         "total_cents": report.total_cents,
         "late_cents": 0,
     }
-    # Two requests with the same report at once: the database lets one in.
+    # The database lets one in.
     entered = insert_or_ignore(Remittance).rows().values(row).returning(Remittance.id)
     id_ = db.session.execute(entered).scalar_one_or_none()
-    if id_ is None:
-        under_key = false() if request_key is None else Remittance.request_key == request_key
-        same = select(Remittance.id).where(
-            Remittance.employer_id == employer.organization_id,
-            (Remittance.content_digest == report.digest) | under_key,
-            Remittance.state != RemittanceState.CANCELLED,
-        )
-        raise _already(db.session.execute(same.limit(1)).scalar_one())
-    return db.session.execute(select(Remittance).where(Remittance.id == id_)).scalar_one()
+    return None if id_ is None else db.session.execute(select(Remittance).where(Remittance.id == id_)).scalar_one()
+
+
+def _entered_meanwhile(report: Report, employer: Employer, request_key: str | None) -> Remittance:
+    """What another request entered since we asked, if ours is the same by name; else ``AlreadyReported``."""
+    named = _under(request_key, employer, report.digest)
+    if named is not None:
+        return named
+    same = select(Remittance.id).where(
+        Remittance.employer_id == employer.organization_id,
+        Remittance.content_digest == report.digest,
+        Remittance.state != RemittanceState.CANCELLED,
+    )
+    raise _already(db.session.execute(same).scalar_one())
 
 
 def _enter_lines(remittance_id: int, employer_id: int, lines: Sequence[ComputedLine]) -> None:

@@ -86,7 +86,7 @@ def _selected(wanted: Wanted, *, zone: str) -> Select[*tuple[Any, ...]]:
         conditions.append(e.audience == wanted.audience.value)
     if wanted.first_day is not None:
         conditions.append(e.at >= first_instant(wanted.first_day, zone))
-    if wanted.last_day is not None:
+    if wanted.last_day is not None and wanted.last_day < date.max:  # after the last day there is none
         conditions.append(e.at < first_instant(wanted.last_day + _A_DAY, zone))
     return rows.where(*conditions)
 

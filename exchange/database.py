@@ -160,7 +160,9 @@ db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 # --- transactions ---------------------------------------------------------------------------
 
 _writing: contextvars.ContextVar[bool] = contextvars.ContextVar("writing", default=False)
-RETRIED_SQLSTATES = frozenset({"40001", "40P01"})
+# Serialization failure; deadlock; and a unique key that somebody else took between our question and our insert:
+# asked again, the question finds his row, and the answer is a refusal in words.
+RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
 RETRIES = 5
 
 
@@ -223,7 +225,7 @@ def unit_of_work() -> Iterator[None]:
 def in_unit_of_work(work: Callable[[], T]) -> T:
     """Run ``work`` in a unit of work; repeat the whole of it when the database asks for that.
 
-    PostgreSQL asks with SQLSTATE 40001 or 40P01, SQLite by being locked. After five repetitions
+    PostgreSQL asks with one of ``RETRIED_SQLSTATES``, SQLite by being locked. After five repetitions
     with jitter the database's error is raised to the caller, which answers 503.
     """
     for attempt in range(RETRIES + 1):

@@ -148,6 +148,20 @@ class TestReport:
         assert answer.status_code == 422
         assert reported() == 0
 
+    @pytest.mark.parametrize("kind", ["text/xml", "text/plain", "application/x-www-form-urlencoded", ""])
+    def test_refuses_a_body_that_says_it_is_something_else(
+        self, client: FlaskClient, token: str, account: BenefitAccount, kind: str
+    ) -> None:
+        answer = client.post(
+            "/api/v1/remittances",
+            data=json.dumps({"lines": [line(account)]}),
+            content_type=kind,
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+        assert (answer.status_code, answer.get_json()["code"]) == (415, "not_json")
+        assert reported() == 0
+
     @pytest.mark.parametrize("key", ["", "a b", "é", "x" * 201])
     def test_is_not_named_by_just_anything(
         self, client: FlaskClient, token: str, account: BenefitAccount, key: str

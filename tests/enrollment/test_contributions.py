@@ -25,6 +25,7 @@ from exchange.errors import NotAllowed
 from exchange.identity import access, login
 from exchange.identity.actors import Actor, Audience
 from exchange.money import Unit
+from tests.support.at_once import at_once
 from tests.support.employer_makers import (
     AT,
     BY,
@@ -162,6 +163,20 @@ class TestSubmit:
             answers = [future.result() for future in [pool.submit(one) for _ in range(4)]]
 
         assert sorted(answers) == ["refused", "refused", "refused", "taken"]
+        assert db.session.execute(select(func.count()).select_from(Contribution)).scalar_one() == 1
+
+    def test_by_several_at_once_under_one_name_is_taken_once_and_none_is_refused(
+        self, app: Flask, employer: Employer, account: BenefitAccount
+    ) -> None:
+        employer_id, line = employer.organization_id, work(account)
+
+        def send() -> None:
+            sender = db.session.get_one(Employer, employer_id)
+            contributions.submit([line], employer=sender, source="api", request_key="a-1", by=BY, at=AT)
+
+        said = at_once(app, lambda: in_unit_of_work(send), times=6)
+
+        assert said == {"done": 6}
         assert db.session.execute(select(func.count()).select_from(Contribution)).scalar_one() == 1
 
 

@@ -19,6 +19,7 @@ from exchange.identity import login
 from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.identity.people import Login
 from exchange.notices import Notice
+from tests.support.at_once import at_once
 from tests.support.databases import CONFIG, AppFactory
 from tests.support.enrollment_makers import WHILE_OPEN, Town
 from tests.support.signing_in import post, sign_in
@@ -37,6 +38,14 @@ def register(town: Town, person: Person) -> int:
     return in_unit_of_work(
         lambda: registration.register(person, policy=town.policy, by=ANONYMOUS, at=WHILE_OPEN).account.id
     )
+
+
+class TestTwoAtOnce:
+    def test_with_one_address_come_out_as_one_person(self, app: Flask, town: Town) -> None:
+        said = at_once(app, lambda: register(town, ADA), times=6)
+
+        assert said == {"done": 1, "EmailTaken": 5}
+        assert db.session.execute(select(func.count()).select_from(Worker)).scalar_one() == 1
 
 
 class TestThroughThePage:

@@ -20,7 +20,7 @@ from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import OperationalError
 
 from enrollment import contributions, elections, jobs, memberships, switching, windows
-from enrollment.models import BenefitAccount, Contribution, Remittance, Switch, SwitchState
+from enrollment.models import BenefitAccount, Contribution, Employer, Remittance, Switch, SwitchState
 from exchange import clock
 from exchange.database import db, in_unit_of_work, is_sqlite, unit_of_work
 from exchange.ledger import invariants
@@ -48,7 +48,7 @@ def reported(account_ids: list[int], *, reports: int) -> list[int]:
     def report(employer_id: int, day: date) -> int:
         accounts = [db.session.get_one(BenefitAccount, id_) for id_ in account_ids]
         lines = [work(one, place, first_day=day, last_day=day) for place, one in enumerate(accounts, start=1)]
-        employer = db.session.get_one(contributions.Employer, employer_id)
+        employer = db.session.get_one(Employer, employer_id)
         return contributions.submit(lines, employer=employer, source="api", by=BY, at=AT).id
 
     employer_id = in_unit_of_work(lambda: make_employer().organization_id)

@@ -44,6 +44,7 @@ class TestWanted:
             (Wanted(audience=Audience.SYSTEM), ["providers:all"]),
             (Wanted(first_day=date(2026, 11, 2)), ["providers:all", "provider:7"]),
             (Wanted(last_day=date(2026, 11, 1)), ["provider:70"]),
+            (Wanted(first_day=date.min, last_day=date.max), ["providers:all", "provider:70", "provider:7"]),
             (Wanted(first_day=date(2026, 11, 1), last_day=date(2026, 11, 1)), ["provider:70"]),
             (Wanted(action="nothing.like", subject="it"), []),
         ],
