@@ -74,7 +74,15 @@ class StrictParser(FlaskParser):
 
 
 class ReportingApi(Api):
-    """Without an error handler of its own: problems are told as ``exchange.web.errors`` tells them."""
+    """Without an error handler of its own: problems are told, and described, as ``exchange.web.errors`` tells them."""
+
+    ERROR_SCHEMA = schemas.Problem
+
+    def _register_responses(self) -> None:
+        usual: str = Api.DEFAULT_RESPONSE_CONTENT_TYPE
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = "application/problem+json"
+        super()._register_responses()
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = usual
 
     def _register_error_handlers(self) -> None:
         pass

@@ -99,6 +99,17 @@ class PageIn(Strict):
     page = fields.Integer(load_default=1, validate=validate.Range(1, 1_000_000))
 
 
+class Problem(Schema):
+    """Why a request was not carried out (RFC 9457). Beside these, whatever the code's own details are."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True, metadata={"description": "A sentence for people."})
+    code = fields.String(required=True, metadata={"description": "A word for programs: it stays."})
+    request_id = fields.String(required=True)
+
+
 class ProblemOut(Schema):
     """Something that is wrong with a line of a report."""
 

@@ -243,6 +243,15 @@ class TestDescription:
         assert description is not None
         assert description["openapi"] == "3.1.0"
         validate(description)
+
+    def test_says_that_problems_are_problem_documents(self, client: FlaskClient) -> None:
+        description = client.get("/api/openapi.json").json
+        assert description is not None
+
+        for answer in description["components"]["responses"].values():
+            assert list(answer["content"]) == ["application/problem+json"]
+        told = client.get("/api/v1/remittances").json
+        assert set(description["components"]["schemas"]["Problem"]["properties"]) == set(told or {})
         assert set(description["paths"]) >= {
             "/api/v1/preview",
             "/api/v1/remittances",
