@@ -23,6 +23,8 @@ from exchange.ledger import bundle, notes, proofs, seals, statements
 from exchange.ledger.keys import KeyRing
 from exchange.ledger.seal_store import LiabilityStatement
 from exchange.money import Unit
+from providers import reserve_checks, reserve_filings
+from providers.models import CheckCause, Provider
 from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Town
 from tests.support.seal_makers import make_ring, seal
 from verifier import verify
@@ -71,6 +73,17 @@ def live_a_year(app: Flask, folder: Path) -> Year:
     town.carry_out()
     in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
     state(town, ring, "after cutover 2027")
+    harbor = db.session.get_one(Provider, town.provider_of(town.harbor))
+    in_unit_of_work(
+        lambda: reserve_filings.file_reserves(
+            harbor, as_of=EFFECTIVE.date(), holdings={"cash": 30_000}, policy=town.policy, by=BY, at=EFFECTIVE
+        )
+    )
+    in_unit_of_work(
+        lambda: reserve_checks.check(
+            None, policy=town.policy, on=EFFECTIVE.date(), cause=CheckCause.DAILY, by=BY, at=EFFECTIVE
+        )
+    )
     while seal(ring):
         pass
     return Year(town, ring, ada)
@@ -91,7 +104,7 @@ def state(town: Town, ring: KeyRing, cause: str) -> None:
 def verified(content: bytes, path: Path, *pinned: str) -> Report:
     """What the stand-alone program says about a file of this content."""
     path.write_bytes(content)
-    return verify.verify(path, pinned)[1]
+    return verify.verify(path, pinned)
 
 
 def findings(report: Report) -> list[str]:

@@ -283,6 +283,26 @@ class TestBooks:
         swapped = resealed(content, year.ring, lambda members: members.update(seals=bytes(len(members["seals"]))))
         assert not verified(swapped, tmp_path / "swapped").ok
 
+    @pytest.mark.parametrize(
+        ("figure", "value"),
+        [
+            ("liabilities", 1), ("individual", 1), ("contingency", 10**6), ("required", 1), ("held", 10**9),
+            ("ratio_bp", 99_999), ("ratio_tier", "run_off"), ("tier", "run_off"), ("overdue", True), ("filing", 99),
+        ],
+    )  # fmt: skip
+    def test_with_another_figure_in_a_reserve_check_are_found_out(
+        self, year: Year, tmp_path: Path, figure: str, value: object
+    ) -> None:
+        content = year.bundle(tmp_path / "bundle.zip")
+
+        def change(members: dict[str, bytes]) -> None:
+            first, *others = members["reserves"].splitlines()
+            changed = {**json.loads(first), figure: value}
+            members["reserves"] = b"\n".join([json.dumps(changed).encode(), *others, b""])
+
+        report = verified(resealed(content, year.ring, change), tmp_path / "changed")
+        assert report.checks["reserve checks"].wrong > 0
+
     def test_go_on_after_the_bundle(self, year: Year, tmp_path: Path) -> None:
         """What is posted later is in the next bundle; the first one stays true."""
         first = year.bundle(tmp_path / "first.zip")
