@@ -44,8 +44,8 @@ def reserve_checks() -> Iterator[Any]:
     c = ReserveCheck
     rows = select(
         c.provider_id, c.on_date, c.cause, c.checked_at, c.filing_id, c.filing_overdue, c.liabilities_cents,
-        c.individual_cents, c.pooled_cents, c.contingency_cents, c.required_cents, c.held_cents, c.ratio_bp,
-        c.ratio_tier, c.tier,
+        c.individual_cents, c.pooled_cents, c.contingency_cents, c.required_cents, c.settlement_cents, c.held_cents,
+        c.ratio_bp, c.ratio_tier, c.tier,
     ).order_by(c.id)  # fmt: skip
     for row in db.session.execute(rows.execution_options(yield_per=5_000)):
         yield {
@@ -61,6 +61,7 @@ def reserve_checks() -> Iterator[Any]:
             "pooled": row.pooled_cents,
             "contingency": row.contingency_cents,
             "required": row.required_cents,
+            "settlement": row.settlement_cents,
             "held": row.held_cents,
             "ratio_bp": row.ratio_bp,
             "ratio_tier": row.ratio_tier,

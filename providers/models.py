@@ -317,6 +317,8 @@ class ReserveCheck(Base):
     pooled_cents: Mapped[int]
     contingency_cents: Mapped[int]
     required_cents: Mapped[int]
+    # Net cash of settlements in effect since the filing's date: in with members who came, out with those who left.
+    settlement_cents: Mapped[int]
     held_cents: Mapped[int]
     # held / required in basis points; empty when nothing is required.
     ratio_bp: Mapped[int | None]

@@ -120,6 +120,7 @@ def _write(standings: Sequence[Standing], occasion: Occasion, *, cause: CheckCau
             "pooled_cents": standing.required.pooled_cents,
             "contingency_cents": standing.required.contingency_cents,
             "required_cents": standing.required.cents,
+            "settlement_cents": standing.position.moved_cents,
             "held_cents": standing.held_cents,
             "ratio_bp": standing.ratio_bp,
             "ratio_tier": standing.ratio_tier.code,

@@ -15,12 +15,14 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, func, select, union_all
 from sqlalchemy.orm import QueryableAttribute
 
+from exchange.calendar import first_instant
 from exchange.clock import local_date
 from exchange.database import db
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer
 from exchange.money import Unit
 from exchange.policy.document import Policy, Requirement
+from exchange.settlement import SettlementBatch, SettlementPosition
 from providers import reserves
 from providers.models import CheckCause, Provider, ReserveCheck, ReserveFiling, ReserveHolding
 from providers.reserves import Position, Standing
@@ -55,6 +57,7 @@ def positions(provider_ids: Collection[int] | None, *, policy: Policy, on: date)
     pooled = _pooled(provider_ids, rules=policy.reserves.requirement, on=on)
     filings = _last_filings(provider_ids, on=on)
     holdings = _holdings(filings)
+    settled = _settled_since(filings, zone=policy.zone)
     previous = _previous_tiers(provider_ids)
     found = {}
     for id_, applied_on in applied.items():
@@ -67,6 +70,7 @@ def positions(provider_ids: Collection[int] | None, *, policy: Policy, on: date)
             pooled_cents=came,
             weeks=weeks,
             holdings=holdings.get(filing_id, {}),
+            moved_cents=settled.get(id_, 0),
             filing_id=filing_id,
             filed_as_of=as_of,
             previous=previous.get(id_),
@@ -203,6 +207,28 @@ def _last_filings(provider_ids: Collection[int] | None, *, on: date) -> dict[int
     )
     rows = select(ranked.c.provider_id, ranked.c.id, ranked.c.as_of).where(ranked.c.place == 1)
     return {provider_id: (id_, as_of) for provider_id, id_, as_of in db.session.execute(rows)}
+
+
+def _settled_since(filings: Mapping[int, tuple[int, date]], *, zone: str) -> dict[int, int]:
+    """The net cash that settlements in effect after each provider's filing gave it, or asked of it.
+
+    What a provider owes for members who left counts against its reserves, paid or not; the next filing
+    shows it (domain §9).
+    """
+    if not filings:
+        return {}
+    b, p = SettlementBatch, SettlementPosition
+    earliest = first_instant(min(as_of for _, as_of in filings.values()), zone)
+    rows = (
+        select(p.organization_id, b.effective_at, p.net_cents)
+        .join(b, b.id == p.batch_id)
+        .where(b.effective_at >= earliest, p.organization_id.in_(filings))
+    )
+    settled: dict[int, int] = {}
+    for provider_id, effective_at, cents in db.session.execute(rows):
+        if local_date(effective_at, zone) > filings[provider_id][1]:
+            settled[provider_id] = settled.get(provider_id, 0) + cents
+    return settled
 
 
 def _holdings(filings: Mapping[int, tuple[int, date]]) -> dict[int | None, dict[str, int]]:

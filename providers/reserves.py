@@ -25,7 +25,7 @@ class Position:
 
     ``liabilities_cents``: what the ledger says it owes its workers. ``pooled_cents``: what came into its
     pools in ``weeks`` weeks. ``holdings``: cents by asset class, from the filing that counts.
-    ``moved_cents``: cash that would come (or go, if negative) together with workers who switch.
+    ``moved_cents``: cash that came since the filing, or would come, with workers who switch (negative: went).
     """
 
     provider_id: int

@@ -300,6 +300,7 @@ def upgrade():
         sa.Column("pooled_cents", sa.BigInteger(), nullable=False),
         sa.Column("contingency_cents", sa.BigInteger(), nullable=False),
         sa.Column("required_cents", sa.BigInteger(), nullable=False),
+        sa.Column("settlement_cents", sa.BigInteger(), nullable=False),
         sa.Column("held_cents", sa.BigInteger(), nullable=False),
         sa.Column("ratio_bp", sa.BigInteger(), nullable=True),
         sa.Column("ratio_tier", sa.Text(), nullable=False),

@@ -16,6 +16,7 @@ from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Actor, Audience
 from exchange.ledger import invariants
 from exchange.notices import Notice
+from exchange.settlement import Gross, settle
 from providers import decisions, reserve_checks, reserve_filings, reserve_standing
 from providers.decisions import NotARegulator
 from providers.models import (
@@ -360,6 +361,29 @@ class TestFileReserves:
         assert reserve_filings.latest(0) is None
 
 
+class TestSettlements:
+    def net(self, provider: Provider, other: Provider, *, cents: int, days: int) -> None:
+        """Workers took ``cents`` from the provider to the other, in effect ``days`` after the day of its filing."""
+        gone = Gross(provider.organization_id, other.organization_id, "retirement", cents, workers=1)
+        settle("cutover:2027", obligations=[gone], effective_at=AT + timedelta(days=days), by=BY, at=AT)
+
+    @pytest.mark.parametrize(("days", "counted"), [(0, 0), (1, 4_000)])
+    def test_since_the_filing_count_against_who_owes_and_for_who_is_owed(
+        self, provider: Provider, days: int, counted: int
+    ) -> None:
+        with unit_of_work():
+            other = make.qualified("New Guild", ein="910000002", cash_cents=9_000)
+        both = (provider, other)
+        before = [reserve_standing.standings(None, policy=POLICY, on=TODAY)[p.organization_id].held_cents for p in both]
+
+        with unit_of_work():
+            self.net(provider, other, cents=4_000, days=days)
+
+        after = reserve_standing.standings(None, policy=POLICY, on=TODAY)
+        changes = [after[p.organization_id].held_cents - was for p, was in zip(both, before, strict=True)]
+        assert changes == [-counted, counted]
+
+
 class TestProjected:
     def test_shows_the_standing_after_switches_that_have_not_been_made(self, provider: Provider) -> None:
         with unit_of_work():
@@ -455,6 +479,7 @@ def add_check(provider: Provider, on: date, *, liabilities_cents: int) -> None:
         "pooled_cents": 0,
         "contingency_cents": 0,
         "required_cents": liabilities_cents,
+        "settlement_cents": 0,
         "held_cents": 0,
         "ratio_bp": 0,
         "ratio_tier": "run_off",
