@@ -34,13 +34,11 @@ MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP = 2**63 - 1, 2**95 - 1, 2**32, 10_000
 UNITS = ("USD", "MIN")
 MEMBERS = ["checkpoint", "keys", "accounts", "entries", "seals", "statements", "confidential/leaves"]
 MEMBERS += ["filings", "rules", "reserves"]
+STATED = "statements"
 SHOWN = 20  # findings shown for each check
-LIMITS = (
-    "Assets are not seen, only what was filed about them.",
-    "A worker who was left out of books and statements alike is found only when he checks himself.",
-    "That a reserve check counts what was owed at its very instant is not seen, only that it was owed by then.",
-    "What came into the pools, and whether a filing was overdue, is taken from the exchange's figures.",
-)
+LIMITS = """Assets are not seen, only what was filed about them. A worker who was left out of books and statements alike
+is found only when he checks himself. That a reserve check counts what was owed at its very instant is not seen, only
+that it was owed by then. What came into the pools, and whether a filing was overdue, is taken from the exchange."""
 STATEMENT = re.compile(
     r"pbx-pol/v1\nexchange (\S+)\nprovider (\S+)\ncomponent (\S+)\nunit (USD|MIN)\nasof ([0-9]{4}-[0-9]{2}-[0-9]{2})\n"
     r"journal ([0-9]+) (\S+)\nsalt (\S+)\ncount ([0-9]+)\nsum ([0-9]+)\nroot (\S+)\n"
@@ -51,14 +49,10 @@ RECEIPT = re.compile(
 )
 
 
-class Wrong(ValueError):
-    """Something does not hold."""
-
-
 def need(holds: object, what: str) -> None:
-    """Raise ``Wrong`` unless it holds."""
+    """Raise ``ValueError`` unless it holds."""
     if not holds:
-        raise Wrong(what)
+        raise ValueError(what)
 
 
 def matched(pattern: str | re.Pattern[str], text: str) -> tuple[str, ...]:
@@ -72,37 +66,28 @@ class Report:
     """What was checked: for each check how often, how often it did not hold, and the first findings."""
 
     def __init__(self) -> None:
-        self.checks: dict[str, Check] = {}
+        self.checks: dict[str, tuple[int, int, list[str]]] = {}
         self.notes: list[str] = []
 
-    def expect(self, name: str, holds: object, finding: str = "") -> bool:
+    def expect(self, name: str, holds: object, finding: str = "") -> None:
         """Count one test of a check."""
-        check = self.checks.setdefault(name, Check(0, 0, []))
-        self.checks[name] = check._replace(tests=check.tests + 1, wrong=check.wrong + (not holds))
-        if not holds and check.wrong < SHOWN:
-            check.findings.append(finding)
-        return bool(holds)
+        tests, wrong, findings = self.checks.get(name, (0, 0, []))
+        findings += [] if holds or wrong >= SHOWN else [finding]
+        self.checks[name] = tests + 1, wrong + (not holds), findings
 
-    def hold(self, name: str, where: str, test: Callable[..., object], *given: Any) -> bool:
+    def hold(self, name: str, where: str, test: Callable[..., object], *given: Any) -> None:
         """The same for a test that raises when something does not hold."""
         try:
             test(*given)
         except Exception as error:  # noqa: BLE001 - whatever a file does to its reader is a finding
-            return self.expect(name, False, f"{where}{str(error) or type(error).__name__}")
-        return self.expect(name, True)
+            self.expect(name, False, f"{where}{str(error) or type(error).__name__}")
+        else:
+            self.expect(name, True)
 
     @property
     def ok(self) -> bool:
         """Whether all holds."""
-        return bool(self.checks) and not any(check.wrong for check in self.checks.values())
-
-
-class Check(NamedTuple):
-    """See ``Report``."""
-
-    tests: int
-    wrong: int
-    findings: list[str]
+        return bool(self.checks) and not any(wrong for _, wrong, _ in self.checks.values())
 
 
 def sha(*parts: bytes) -> bytes:
@@ -110,16 +95,10 @@ def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-def normal(text: str) -> str:
-    """A text, refused when it is spelled in another way than it is hashed."""
-    need(unicodedata.normalize("NFC", text).strip() == text, f"not normal: {text!r}")
-    return text
-
-
 def lp(text: str) -> bytes:
-    """A text with its length before it."""
-    content = normal(text).encode()
-    return struct.pack(">I", len(content)) + content
+    """A text with its length before it; refused when it is spelled in another way than it is hashed."""
+    need(unicodedata.normalize("NFC", text).strip() == text, f"not normal: {text!r}")
+    return struct.pack(">I", len(text.encode())) + text.encode()
 
 
 def b64(text: str, length: int | None = None) -> bytes:
@@ -180,12 +159,8 @@ class Keys:
             need((name, blob[:4]) in self.known, f"signed by an unknown key of {name}")
             need(signed(self.known[name, blob[:4]], text, blob[4:]), f"the signature of {name} does not hold")
             signers.add(name)
-        for name in needed:
-            need(name in signers, f"not signed by {name}")
+        need(signers.issuperset(needed), f"not signed by {' and '.join(needed)}")
         return text, ", ".join(sorted(signers))
-
-
-# --- trees ----------------------------------------------------------------------------------------
 
 
 class Node(NamedTuple):
@@ -237,15 +212,6 @@ def siblings(index: int, size: int) -> list[tuple[bool, int]]:
         found.append((left, middle - start if left else end - middle))
         start, end = (middle, end) if left else (start, middle)
     return found[::-1]
-
-
-def includes(leaf: bytes, index: int, head: Head, path: Sequence[str]) -> None:
-    """The journal of ``head`` has the leaf at ``index``."""
-    beside = siblings(index, head.size)
-    need(len(beside) == len(path), "the path has another length")
-    for (left, _), text in zip(beside, path, strict=True):
-        leaf = join_hashes(unhex(text), leaf) if left else join_hashes(leaf, unhex(text))
-    need(leaf == head.root, "the path leads to another root of the journal")
 
 
 def extends(old: Head, new: Head, path: Sequence[str]) -> None:
@@ -308,7 +274,9 @@ def parse_entry(content: bytes) -> Entry:
         return int.from_bytes(field(length), "big")
 
     def text() -> str:
-        return normal(field(number(4)).decode())
+        found = field(number(4)).decode()
+        lp(found)
+        return found
 
     entry_id, key, posted_at, _, kind = text(), text(), number(8), text(), text()
     details, count = field(32), number(4)
@@ -331,7 +299,6 @@ class Statement(NamedTuple):
     as_of: str
     journal: Head
     root: Node
-
     tree_id: bytes  # goes into every leaf
     details: bytes  # what the statement's own entry in the journal has for details
 
@@ -362,9 +329,6 @@ def leaf_of(tree_id: bytes, nonce: bytes, who: tuple[str, str, str], balance: in
     return Node(sha(b"pbx/pol/leaf/v1\0", tree_id, nonce, subject, lp(number), packed), balance, 1)
 
 
-# --- a worker's files -----------------------------------------------------------------------------
-
-
 def exactly(found: Any, *names: str) -> list[Any]:
     """The values of an object that has these names and no other."""
     need(isinstance(found, dict) and tuple(found) == names, f"an object has other fields than {', '.join(names)}")
@@ -375,9 +339,11 @@ def check_seal(seal: Any, keys: Keys, exchange: str) -> tuple[Entry, int, Head, 
     """An entry's bytes under a checkpoint."""
     content, position, path, note = exactly(seal, "entry", "position", "path", "checkpoint")
     head, signers = checkpoint(note, keys, exchange)
-    entry = b64(content)
-    includes(sha(b"\0", entry), whole(position), head, path)
-    return parse_entry(entry), position, head, signers
+    beside, node = siblings(whole(position), head.size), sha(b"\0", b64(content))
+    for (left, _), text in zip(beside, path, strict=True):
+        node = join_hashes(unhex(text), node) if left else join_hashes(node, unhex(text))
+    need(node == head.root, "the path leads to another root of the journal")
+    return parse_entry(b64(content)), position, head, signers
 
 
 def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str], int, str]:
@@ -389,7 +355,6 @@ def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str]
     number, email, name = who
     node = leaf_of(said.tree_id, unhex(nonce), (number, email, name), balance)
     beside = siblings(whole(index), said.root.leaves)
-    need(len(beside) == len(path), "the path has another length")
     for (left, count), (text, total) in zip(beside, path, strict=True):
         other = Node(unhex(text), whole(total), count)
         node = join(other, node) if left else join(node, other)
@@ -401,16 +366,6 @@ def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str]
     return said, (number, email, name), balance, signers
 
 
-def verify_proof(found: Any, keys: Keys, report: Report) -> None:
-    """A proof file."""
-    said, who, balance, signers = check_proof(found, keys)
-    report.notes += [
-        f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said}",
-        f"The checkpoint is signed by {signers}.",
-    ]
-    report.expect("the balance is in the statement, and the statement in the sealed journal", True)
-
-
 def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
     """A receipt of a switch."""
     note, seal, before, after = exactly(found, "receipt", "seal", "before", "after")
@@ -420,7 +375,6 @@ def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
     moved = [line.split(" ")[1:] for line in rows.splitlines()]
     entry, position, _, signers = check_seal(seal, keys, exchange)
     report.notes += [f"Switch {switch} of {account}, effective {effective}", f"The checkpoint is signed by {signers}."]
-
     carried = [(source, target, unit, whole(amount)) for source, target, *_, unit, amount in moved]
     same = (entry.entry_id, entry.key, entry.transfers) == (entry_id, key, carried)
     report.expect("the receipt says what the sealed entry says", same, "it says something else")
@@ -438,16 +392,19 @@ def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
         report.notes += [f"No leaf {when} the switch for {' '.join(there)}: {left}" for there, left in amounts.items()]
 
 
-def verify_json(content: bytes, pinned: Sequence[str], report: Report) -> None:
+def verify_json(path: Path, pinned: Sequence[str], report: Report) -> None:
     """A proof or receipt, which has one spelling."""
-    found = json.loads(content.decode())
-    need(json.dumps(found, ensure_ascii=False, indent=1) + "\n" == content.decode(), "the file is spelled otherwise")
+    content = path.read_bytes().decode()
+    found = json.loads(content)
+    need(json.dumps(found, ensure_ascii=False, indent=1) + "\n" == content, "the file is spelled otherwise")
     form, keys = found.pop("format"), Keys(found.pop("keys"), pinned)
-    need(form in {"pbx-proof/v1", "pbx-receipt/v1"}, "neither a proof nor a receipt")
-    (verify_proof if form == "pbx-proof/v1" else verify_receipt)(found, keys, report)
-
-
-# --- the regulator's bundle -----------------------------------------------------------------------
+    if form == "pbx-receipt/v1":
+        verify_receipt(found, keys, report)
+    else:
+        need(form == "pbx-proof/v1", "neither a proof nor a receipt")
+        said, who, balance, signers = check_proof(found, keys)
+        report.notes += [f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said}", f"checkpoint signed by {signers}"]
+        report.expect("the balance is in the statement, and the statement in the sealed journal", True)
 
 
 class Bundle:
@@ -457,7 +414,7 @@ class Bundle:
         self.archive, self.keys, self.exchange, self.report = archive, keys, exchange, report
         self.places: dict[tuple[str, ...], int] = {}  # (provider, kind, component, unit) → its number
         self.named: list[tuple[str, ...]] = []
-        self.totals: list[int] = []
+        self.totals: Counter[tuple[str, ...]] = Counter()
         self.place, self.balance, self.seen = array("i"), array("q"), array("i")
         self.checks = [json.loads(line) for line in self.lines("reserves")]
         # By when each provider must have owed what a reserve check says, and which of these the books came to.
@@ -475,37 +432,33 @@ class Bundle:
         """Everything in the bundle."""
         for line in self.lines("accounts"):
             self.report.hold("ledger accounts", "", self.open_account, line)
-        said: dict[int, list[tuple[int, Statement]]] = {}
+        self.said: dict[int, list[tuple[int, Statement]]] = {}  # by the size of the journal that they speak of
+        self.unseen: dict[bytes, Statement] = {}
         for line in self.lines("statements"):
-            number, note = json.loads(line)
-            if self.report.hold(STATED, f"statement {number}: ", statement, note, self.keys):
-                one = statement(note, self.keys)
-                said.setdefault(one.journal.size, []).append((number, one))
-        self.unseen = {one.details: str(one) for group in said.values() for _, one in group}
+            self.report.hold(STATED, "", self.read_statement, *json.loads(line))
         self.leaves = (json.loads(line) for line in self.lines("confidential/leaves"))
         self.leaf = next(self.leaves, None)
-        self.replay(head, said)
-        for size, group in said.items():
-            self.report.expect(STATED, False, f"{len(group)} of a journal of {size} entries: there is no such size")
-        for text in self.unseen.values():
-            self.report.expect(STATED, False, f"{text}: is not in the journal")
+        self.replay(head)
+        for said in (*self.unseen.values(), *(one for group in self.said.values() for _, one in group)):
+            self.report.expect(STATED, False, f"{said}: is not in the journal, or the journal never had that size")
         self.report.expect(STATED, self.leaf is None, "there are leaves that belong to no statement")
         self.reserves()
+
+    def read_statement(self, number: int, note: str) -> None:
+        """Take a statement, to be held against the books when they are replayed so far."""
+        one = statement(note, self.keys)
+        self.said.setdefault(one.journal.size, []).append((number, one))
+        self.unseen[one.details] = one
 
     def open_account(self, line: str) -> None:
         """A line of the books."""
         name, *named = line.split(" ")
         number = self.number(name)
         need(number >= len(self.place) and len(named) == 4 and named[3] in UNITS, f"{name}: out of order")
-        grown = number + 1 - len(self.place)
         for column, empty in ((self.place, -1), (self.balance, 0), (self.seen, 0)):
-            column.extend([empty] * grown)
-        key = tuple(named)
-        if key not in self.places:
-            self.places[key] = len(self.named)
-            self.named.append(key)
-            self.totals.append(0)
-        self.place[number] = self.places[key]
+            column.extend([empty] * (number + 1 - len(column)))
+        self.place[number] = self.places.setdefault(tuple(named), len(self.places))
+        self.named = self.named if len(self.named) == len(self.places) else [*self.named, tuple(named)]
 
     @staticmethod
     def number(name: str) -> int:
@@ -513,7 +466,7 @@ class Bundle:
         need(name.startswith("la-"), f"{name}: no ledger account")
         return whole(name[3:], 2**40)
 
-    def replay(self, head: Head, said: dict[int, list[tuple[int, Statement]]]) -> None:
+    def replay(self, head: Head) -> None:
         """Every entry in order: its seal, its transfers, and the statements that were made of the journal so far."""
         tree = Growing(join_hashes)
         with self.archive.open("entries") as entries, self.archive.open("seals") as seals:
@@ -522,8 +475,8 @@ class Bundle:
                 content = entries.read(struct.unpack(">I", entries.read(4))[0])
                 self.report.hold("sealed entries", f"position {position}: ", self.one_entry, content, seal)
                 tree.append(seal)
-                if tree.size in said:
-                    self.stated(Head(tree.size, tree.root(b"")), said.pop(tree.size))
+                if tree.size in self.said:
+                    self.stated(Head(tree.size, tree.root(b"")), self.said.pop(tree.size))
             need(not entries.read(1) and not seals.read(1), "there is more than the checkpoint covers")
         self.report.expect("the checkpoint's root", tree.root(sha()) == head.root, "the entries have another one")
 
@@ -543,8 +496,8 @@ class Bundle:
             for name, change in ((source, -amount), (target, amount)):
                 number = self.number(name)
                 need(number < len(self.place) and self.place[number] >= 0, f"{name}: no such ledger account")
-                place = self.place[number]
-                provider, kind, _, own = self.named[place]
+                place = self.named[self.place[number]]
+                provider, kind, _, own = place
                 need(own == unit, f"{name}: is not kept in {unit}")
                 self.balance[number] += change
                 self.totals[place] += change
@@ -563,9 +516,7 @@ class Bundle:
             while self.leaf is not None and self.leaf[0] == number:
                 self.leaf = next(self.leaves, None)
         for unit in UNITS:
-            owed = sum(
-                self.totals[at] for at, named in enumerate(self.named) if named[1] == "worker" and named[3] == unit
-            )
+            owed = sum(cents for (_, kind, _, own), cents in self.totals.items() if (kind, own) == ("worker", unit))
             told = sum(said.root.sum for _, said in group if said.unit == unit)
             finding = f"journal {head.size}: workers have {owed} {unit}, all statements say {told}"
             self.report.expect("statements add up to all balances", owed == told, finding)
@@ -573,23 +524,23 @@ class Bundle:
     def one_statement(self, head: Head, number: int, said: Statement) -> None:
         """One statement: its leaves in strict order, each the balance of its line, and no line left out."""
         need(said.exchange == self.exchange and said.journal == head, "it speaks of another journal")
-        place = self.places.get((said.provider, "worker", said.component, said.unit), -1)
-        tree, last, tree_id = Growing(join), b"", said.tree_id
+        named = (said.provider, "worker", said.component, said.unit)
+        tree, last = Growing(join), b""
         while self.leaf is not None and self.leaf[0] == number:
             _, name, account, email, legal_name, nonce, balance = self.leaf
-            node = leaf_of(tree_id, unhex(nonce), (account, email, legal_name), balance)
+            node = leaf_of(said.tree_id, unhex(nonce), (account, email, legal_name), balance)
             need(node.hash > last, f"{account}: leaves are not strictly ascending")
             tree.append(node)
-            last = node.hash
-            line = self.number(name) if name else 0
-            need(not name or (self.place[line] == place and self.seen[line] != number), f"{account}: a foreign leaf")
-            owed = self.balance[line] if name else 0
-            need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
+            last, owed = node.hash, 0
             if name:
-                self.seen[line] = number
+                line = self.number(name)
+                need(self.named[self.place[line]] == named and self.seen[line] != number, f"{account}: a foreign leaf")
+                self.seen[line], owed = number, self.balance[line]
+            need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
             self.leaf = next(self.leaves, None)
-        need(tree.root(Node(sha(b"pbx/pol/empty/v1\0", tree_id), 0, 0)) == said.root, "its leaves have another root")
-        owed = self.totals[place] if place >= 0 else 0
+        empty = Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0)
+        need(tree.root(empty) == said.root, "its leaves have another root")
+        owed = self.totals[named]
         need(said.root.sum == owed, f"it says {said.root.sum}, the books {owed}: somebody is left out")
 
     def reserves(self) -> None:
@@ -598,13 +549,13 @@ class Bundle:
         filings = {one["id"]: one for one in map(json.loads, self.lines("filings"))}
         before: dict[str, str] = {}
         for one in self.checks:
-            where = f"{one['provider']} on {one['on']}: "
-            rule, filing = rules[one["rules"]], filings.get(one["filing"])
-            self.report.hold("reserve checks", where, self.one_check, one, rule, filing, before)
-            before[one["provider"]] = one["ratio_tier"]
+            where, provider = f"{one['provider']} on {one['on']}: ", one["provider"]
+            given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(provider)
+            self.report.hold("reserve checks", where, self.one_check, *given)
+            before[provider] = one["ratio_tier"]
 
-    def one_check(self, one: Any, rule: Any, filing: Any, before: dict[str, str]) -> None:
-        """One reserve check, computed anew."""
+    def one_check(self, one: Any, rule: Any, filing: Any, before: str | None) -> None:
+        """One reserve check, computed anew; ``before`` is the rung of the check before."""
         provider, owed = one["provider"], one["liabilities"]
         need((provider, owed) in self.reached, f"it says {owed} is owed: by then the books never came to that")
         individual, pooled, spare = one["individual"], one["pooled"], one["contingency"]
@@ -619,20 +570,17 @@ class Bundle:
             min(cents, cap) if code == "insured_cover" else cents * (BP - rule["haircuts"].get(code, BP)) // BP
             for code, cents in holdings.items()
         )
-        held = max(0, held + one["settlement"])
+        held = max(0, held + one.get("settlement", 0))
         ratio = held * BP // required if required else None
         figures = (one["required"], one["held"], one["ratio_bp"])
         need(figures == (required, held, ratio), f"required, held and ratio are {required}, {held}, {ratio}")
         codes, borders = zip(*rule["ladder"], strict=True)
         rung = 0 if ratio is None else next(n for n, border in enumerate(borders) if ratio >= border)
-        if ratio is not None and before.get(provider) in codes[rung + 1 :]:
-            old = codes.index(before[provider])
+        if ratio is not None and before in codes[rung + 1 :]:
+            old = codes.index(before)
             rung = next((n for n in range(rung, old) if ratio >= borders[n] + rule["hysteresis_bp"]), old)
         lower = min(rung + rule["late_filing_drops"], len(codes) - 1) if one["overdue"] else rung
         need((one["ratio_tier"], one["tier"]) == (codes[rung], codes[lower]), f"the rung is {codes[lower]}")
-
-
-STATED = "statements"
 
 
 def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
@@ -650,24 +598,15 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
         keys = Keys(archive.read("keys").decode().splitlines(), pinned)
         keys.note(note, f"{exchange}/journal")
         head, signers = checkpoint(archive.read("checkpoint").decode(), keys, exchange)
-        report.notes += [f"{exchange}: {head.size} entries", f"The checkpoint is signed by {signers}.", *LIMITS]
+        report.notes += [f"{exchange}: {head.size} entries", f"The checkpoint is signed by {signers}.", LIMITS]
         Bundle(archive, keys, exchange, report).verify(head)
-
-
-def read(path: Path, pinned: Sequence[str], report: Report) -> None:
-    """Verify a file of any kind."""
-    with path.open("rb") as file:
-        is_bundle = file.read(2) == b"PK"
-    if is_bundle:
-        verify_bundle(path, pinned, report)
-    else:
-        verify_json(path.read_bytes(), pinned, report)
 
 
 def verify(path: Path, pinned: Sequence[str] = ()) -> Report:
     """What a file is worth. One that cannot be read is a finding, not an error."""
     report = Report()
-    report.hold("the file is whole", "", read, path, pinned, report)
+    is_bundle = path.is_file() and zipfile.is_zipfile(path)
+    report.hold("the file is whole", "", verify_bundle if is_bundle else verify_json, path, pinned, report)
     if not pinned:
         report.notes.append("The keys were taken from the file itself: compare them with those you know (--key).")
     return report
@@ -684,10 +623,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (tests, wrong, found) in report.checks.items():
         lines.append(f"{'FAILED' if wrong else 'ok':>6}  {tests:>12,}  {name}")
         lines += [f"{'':>22}{finding}" for finding in found]
-        lines += [f"{'':>22}… and {wrong - SHOWN:,} more"] if wrong > SHOWN else []
+        lines += [f"{'':>22}{wrong:,} in all"] if wrong > SHOWN else []
     lines += ["", *report.notes, "", "ALL OF IT HOLDS" if report.ok else "IT DOES NOT HOLD"]
     if asked.json:
-        checks = [{"name": name, **check._asdict()} for name, check in report.checks.items()]
+        names = ("tests", "wrong", "findings")
+        checks = {name: dict(zip(names, check, strict=True)) for name, check in report.checks.items()}
         lines = [json.dumps({"ok": report.ok, "checks": checks, "notes": report.notes}, indent=1)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if report.ok else 1

@@ -23,7 +23,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from verifier.verify import Head, Keys, Wrong, b64, checkpoint, extends, need, sha
+from verifier.verify import Head, Keys, b64, checkpoint, extends, need, sha
 
 Fetch = Callable[[str], str]
 SECONDS = 20
@@ -65,7 +65,7 @@ def signature_line(text: str, name: str, seed: bytes) -> str:
 def witness(key_file: Path, state: Path, url: str, exchange_keys: Sequence[str], *, fetch: Fetch = fetched) -> str:
     """The newest checkpoint with the witness's signature; remembered in ``state``.
 
-    Raises ``verify.Wrong`` when it is not signed by the exchange or does not extend what was seen
+    Raises ``ValueError`` when it is not signed by the exchange or does not extend what was seen
     last: then nothing is signed, and nothing is forgotten.
     """
     name, spelled = key_file.read_text(encoding="utf-8").splitlines()
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("a witness needs STATE, URL and --exchange-key")
     try:
         sys.stdout.write(witness(asked.key_file, asked.state, asked.url.rstrip("/"), asked.exchange_key))
-    except (Wrong, ValueError, IndexError, OSError) as error:
+    except (ValueError, IndexError, OSError) as error:
         sys.stderr.write(f"NOT SIGNED: {error}\n")
         return 1
     return 0

@@ -109,7 +109,7 @@ def verified(content: bytes, path: Path, *pinned: str) -> Report:
 
 def findings(report: Report) -> list[str]:
     """Everything that did not hold."""
-    return [finding for check in report.checks.values() for finding in check.findings]
+    return [finding for _, _, found in report.checks.values() for finding in found]
 
 
 def all_statements() -> list[LiabilityStatement]:
