@@ -2,10 +2,9 @@
 
     python verify.py FILE [--key VKEY …] [--json]
 
-FILE is a regulator's bundle (zip), a worker's proof or a worker's receipt (JSON). Everything is
-computed anew from the file: this program imports nothing of the exchange, needs Python 3.11 and
-``cryptography``, and asks no network. It exits with 0 only if all holds. The formulas are those of
-verification.md: SHA-256, Ed25519, trees in the shape of RFC 6962, signed notes of C2SP.
+FILE is a regulator's bundle (zip), a worker's proof or receipt (JSON). Everything is computed anew from the file:
+this program imports nothing of the exchange, needs Python 3.11 and ``cryptography``, and asks no network. It exits
+with 0 only if all holds. SHA-256, Ed25519, trees in the shape of RFC 6962, signed notes of C2SP.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import zipfile
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,13 +31,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP = 2**63 - 1, 2**95 - 1, 2**32, 10_000
 UNITS = ("USD", "MIN")
-MEMBERS = ["checkpoint", "keys", "accounts", "entries", "seals", "statements", "confidential/leaves"]
-MEMBERS += ["filings", "rules", "reserves"]
-STATED = "statements"
-SHOWN = 20  # findings shown for each check
-LIMITS = """Assets are not seen, only what was filed about them. A worker who was left out of books and statements alike
-is found only when he checks himself. That a reserve check counts what was owed at its very instant is not seen, only
-that it was owed by then. What came into the pools, and whether a filing was overdue, is taken from the exchange."""
+MEMBERS = "checkpoint keys accounts entries seals statements confidential/leaves filings rules reserves"
+STATED, SHOWN = "statements", 20  # so many findings are shown for each check
+LIMITS = """Assets are not seen, only what was filed about them. Who was left out of books and statements alike is found
+only when he checks himself. That a sum was owed at a check's instant, pooled cost and lateness are taken as told."""
 STATEMENT = re.compile(
     r"pbx-pol/v1\nexchange (\S+)\nprovider (\S+)\ncomponent (\S+)\nunit (USD|MIN)\nasof ([0-9]{4}-[0-9]{2}-[0-9]{2})\n"
     r"journal ([0-9]+) (\S+)\nsalt (\S+)\ncount ([0-9]+)\nsum ([0-9]+)\nroot (\S+)\n"
@@ -57,9 +53,9 @@ def need(holds: object, what: str) -> None:
 
 def matched(pattern: str | re.Pattern[str], text: str) -> tuple[str, ...]:
     """The groups of a text that begins as it should."""
-    match = re.match(pattern, text)
-    need(match, "not of the known form")
-    return match.groups() if match else ()
+    if match := re.match(pattern, text):
+        return match.groups()
+    raise ValueError("not of the known form")
 
 
 class Report:
@@ -68,31 +64,30 @@ class Report:
     def __init__(self) -> None:
         self.checks: dict[str, tuple[int, int, list[str]]] = {}
         self.notes: list[str] = []
+        self.ok = True
 
     def expect(self, name: str, holds: object, finding: str = "") -> None:
         """Count one test of a check."""
         tests, wrong, findings = self.checks.get(name, (0, 0, []))
         findings += [] if holds or wrong >= SHOWN else [finding]
         self.checks[name] = tests + 1, wrong + (not holds), findings
+        self.ok = self.ok and bool(holds)
 
     def hold(self, name: str, where: str, test: Callable[..., object], *given: Any) -> None:
         """The same for a test that raises when something does not hold."""
         try:
             test(*given)
         except Exception as error:  # noqa: BLE001 - whatever a file does to its reader is a finding
-            self.expect(name, False, f"{where}{str(error) or type(error).__name__}")
-        else:
-            self.expect(name, True)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all holds."""
-        return bool(self.checks) and not any(wrong for _, wrong, _ in self.checks.values())
+            return self.expect(name, False, f"{where}{str(error) or type(error).__name__}")
+        return self.expect(name, True)
 
 
 def sha(*parts: bytes) -> bytes:
     """SHA-256."""
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+join_hashes = partial(sha, b"\x01")  # a node of the journal's tree
 
 
 def lp(text: str) -> bytes:
@@ -138,13 +133,11 @@ class Keys:
 
     def __init__(self, lines: Sequence[str], pinned: Sequence[str] = ()) -> None:
         self.known: dict[tuple[str, bytes], bytes] = {}
-        trusted = {line.split("+", 1)[0] for line in pinned}
         for line in (*lines, *pinned):
             name, key_id, blob = line.split("+", 2)
-            content = b64(blob, 33)
-            identity = sha(name.encode(), b"\n", content)[:4]
+            identity = sha(name.encode(), b"\n", content := b64(blob, 33))[:4]
             need(content[:1] == b"\x01" and identity.hex() == key_id, f"the key {name} has another id")
-            if name not in trusted or line in pinned:
+            if line in pinned or name not in {one.split("+", 1)[0] for one in pinned}:
                 self.known[name, identity] = content[1:]
 
     def note(self, note: str, *needed: str) -> tuple[str, str]:
@@ -155,8 +148,7 @@ class Keys:
         signers = set()
         for line in signatures[:-1].split("\n"):
             name, spelled = matched(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$", line)
-            blob = b64(spelled, 68)
-            need((name, blob[:4]) in self.known, f"signed by an unknown key of {name}")
+            need((name, (blob := b64(spelled, 68))[:4]) in self.known, f"signed by an unknown key of {name}")
             need(signed(self.known[name, blob[:4]], text, blob[4:]), f"the signature of {name} does not hold")
             signers.add(name)
         need(signers.issuperset(needed), f"not signed by {' and '.join(needed)}")
@@ -169,11 +161,6 @@ class Node(NamedTuple):
     hash: bytes
     sum: int
     leaves: int
-
-
-def join_hashes(left: bytes, right: bytes) -> bytes:
-    """A node of the journal's tree."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def join(left: Node, right: Node) -> Node:
@@ -220,7 +207,6 @@ def extends(old: Head, new: Head, path: Sequence[str]) -> None:
     rest = [unhex(text) for text in path]
 
     def roots(before: int, after: int, *, whole_tree: bool) -> tuple[bytes, bytes]:
-        """The roots over the first ``before`` and over all ``after`` leaves of a subtree."""
         if before == after:
             node = old.root if whole_tree else rest.pop()
             return node, node
@@ -256,8 +242,7 @@ class Entry(NamedTuple):
 def checkpoint(note: str, keys: Keys, exchange: str) -> tuple[Head, str]:
     """A checkpoint's head and who signed it."""
     text, signers = keys.note(note, f"{exchange}/journal")
-    origin, size, root, end = text.split("\n")
-    need(origin == f"{exchange}/journal" and not end, "no checkpoint of this exchange")
+    size, root = matched(re.escape(f"{exchange}/journal") + r"\n(\S+)\n(\S+)\n\Z", text)
     return Head(whole(size), b64(root, 32)), signers
 
 
@@ -274,14 +259,11 @@ def parse_entry(content: bytes) -> Entry:
         return int.from_bytes(field(length), "big")
 
     def text() -> str:
-        found = field(number(4)).decode()
-        lp(found)
-        return found
+        return lp(field(number(4)).decode())[4:].decode()
 
-    entry_id, key, posted_at, _, kind = text(), text(), number(8), text(), text()
-    details, count = field(32), number(4)
+    entry_id, key, posted_at, _, kind, details = text(), text(), number(8), text(), text(), field(32)
     transfers = []
-    for _ in range(count):
+    for _ in range(number(4)):
         source, target, unit, amount = text(), text(), text(), number(8)
         need(1 <= amount <= MAX_BALANCE and unit in UNITS and source != target, "a transfer that cannot be")
         transfers.append((source, target, unit, amount))
@@ -309,8 +291,7 @@ class Statement(NamedTuple):
 def statement(note: str, keys: Keys) -> Statement:
     """Read a statement, signed by the exchange and the provider."""
     exchange, provider, component, unit, as_of, size, journal, salt, count, total, root = matched(STATEMENT, note)
-    needed = [f"{exchange}/journal", *([] if provider == "exchange" else [f"{exchange}/{provider}"])]
-    text, _ = keys.note(note, *needed)
+    text, _ = keys.note(note, f"{exchange}/journal", *([f"{exchange}/{provider}"] if provider != "exchange" else []))
     need(STATEMENT.fullmatch(text), "a statement has eleven lines")
     head = Head(whole(size), b64(journal, 32))
     node = Node(b64(root, 32), whole(total), whole(count, MAX_LEAVES))
@@ -320,24 +301,23 @@ def statement(note: str, keys: Keys) -> Statement:
     return Statement(exchange, provider, component, unit, as_of, head, node, tree_id, details)
 
 
-def leaf_of(tree_id: bytes, nonce: bytes, who: tuple[str, str, str], balance: int) -> Node:
+def leaf_of(tree_id: bytes, nonce: bytes, number: str, email: str, name: str, balance: int) -> Node:
     """The leaf of an account number, e-mail address and legal name."""
-    number, email, name = who
     need(email == email.lower(), "an e-mail address is not normal")
     subject = sha(b"pbx/pol/subj/v1\0", nonce, lp(number), lp(email), lp(name))
-    packed = struct.pack(">Q", whole(balance, MAX_BALANCE))
-    return Node(sha(b"pbx/pol/leaf/v1\0", tree_id, nonce, subject, lp(number), packed), balance, 1)
+    owed = struct.pack(">Q", whole(balance, MAX_BALANCE))
+    return Node(sha(b"pbx/pol/leaf/v1\0", tree_id, nonce, subject, lp(number), owed), balance, 1)
 
 
-def exactly(found: Any, *names: str) -> list[Any]:
+def exactly(found: Any, names: str) -> list[Any]:
     """The values of an object that has these names and no other."""
-    need(isinstance(found, dict) and tuple(found) == names, f"an object has other fields than {', '.join(names)}")
-    return [found[name] for name in names]
+    need(isinstance(found, dict) and " ".join(found) == names, f"an object has other fields than {names}")
+    return list(found.values())
 
 
 def check_seal(seal: Any, keys: Keys, exchange: str) -> tuple[Entry, int, Head, str]:
     """An entry's bytes under a checkpoint."""
-    content, position, path, note = exactly(seal, "entry", "position", "path", "checkpoint")
+    content, position, path, note = exactly(seal, "entry position path checkpoint")
     head, signers = checkpoint(note, keys, exchange)
     beside, node = siblings(whole(position), head.size), sha(b"\0", b64(content))
     for (left, _), text in zip(beside, path, strict=True):
@@ -348,30 +328,26 @@ def check_seal(seal: Any, keys: Keys, exchange: str) -> tuple[Entry, int, Head, 
 
 def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str], int, str]:
     """A worker's balance in a statement: the statement, whose leaf, the balance, and who signed the checkpoint."""
-    names = ("statement", "index", "opening", "path", "seal", "extends")
-    note, index, opening, path, seal, growth = exactly(found, *names)
+    note, index, opening, path, seal, more = exactly(found, "statement index opening path seal extends")
     said = statement(note, keys)
-    nonce, *who, balance = exactly(opening, "nonce", "account_number", "email", "legal_name", "balance")
-    number, email, name = who
-    node = leaf_of(said.tree_id, unhex(nonce), (number, email, name), balance)
-    beside = siblings(whole(index), said.root.leaves)
-    for (left, count), (text, total) in zip(beside, path, strict=True):
+    nonce, number, email, name, balance = exactly(opening, "nonce account_number email legal_name balance")
+    node = leaf_of(said.tree_id, unhex(nonce), number, email, name, balance)
+    for (left, count), (text, total) in zip(siblings(whole(index), said.root.leaves), path, strict=True):
         other = Node(unhex(text), whole(total), count)
         node = join(other, node) if left else join(node, other)
     need(node == said.root, "the path leads to another root, sum or count")
     entry, position, head, signers = check_seal(seal, keys, said.exchange)
     need(entry.details == said.details and not entry.transfers, "the journal's entry is not this statement's")
     need(position >= said.journal.size, "the statement stands before the journal that it speaks of")
-    extends(said.journal, head, growth)
+    extends(said.journal, head, more)
     return said, (number, email, name), balance, signers
 
 
 def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
     """A receipt of a switch."""
-    note, seal, before, after = exactly(found, "receipt", "seal", "before", "after")
+    note, seal, before, after = exactly(found, "receipt seal before after")
     exchange, account, switch, effective, entry_id, key, rows = matched(RECEIPT, note)
-    text, _ = keys.note(note, f"{exchange}/journal")
-    need(RECEIPT.fullmatch(text), "the receipt has other lines")
+    need(RECEIPT.fullmatch(keys.note(note, f"{exchange}/journal")[0]), "the receipt has other lines")
     moved = [line.split(" ")[1:] for line in rows.splitlines()]
     entry, position, _, signers = check_seal(seal, keys, exchange)
     report.notes += [f"Switch {switch} of {account}, effective {effective}", f"The checkpoint is signed by {signers}."]
@@ -379,10 +355,9 @@ def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
     same = (entry.entry_id, entry.key, entry.transfers) == (entry_id, key, carried)
     report.expect("the receipt says what the sealed entry says", same, "it says something else")
     for proofs, place, when in ((before, slice(2, 4), "before"), (after, slice(4, 6), "after")):
-        amounts: dict[tuple[str, ...], int] = {}
+        amounts: Counter[tuple[str, ...]] = Counter()
         for line in moved:
-            there = (*line[place], line[6])
-            amounts[there] = amounts.get(there, 0) + int(line[7])
+            amounts[*line[place], line[6]] += int(line[7])
         for proof in proofs:
             said, who, balance, _ = check_proof(proof, keys)
             need(who[0] == account and said.exchange == exchange, "a leaf is somebody else's")
@@ -399,12 +374,11 @@ def verify_json(path: Path, pinned: Sequence[str], report: Report) -> None:
     need(json.dumps(found, ensure_ascii=False, indent=1) + "\n" == content, "the file is spelled otherwise")
     form, keys = found.pop("format"), Keys(found.pop("keys"), pinned)
     if form == "pbx-receipt/v1":
-        verify_receipt(found, keys, report)
-    else:
-        need(form == "pbx-proof/v1", "neither a proof nor a receipt")
-        said, who, balance, signers = check_proof(found, keys)
-        report.notes += [f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said}", f"checkpoint signed by {signers}"]
-        report.expect("the balance is in the statement, and the statement in the sealed journal", True)
+        return verify_receipt(found, keys, report)
+    need(form == "pbx-proof/v1", "neither a proof nor a receipt")
+    said, who, balance, signers = check_proof(found, keys)
+    report.notes += [f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said}", f"checkpoint signed by {signers}"]
+    return report.expect("the balance is in the statement, and the statement in the sealed journal", True)
 
 
 class Bundle:
@@ -413,25 +387,24 @@ class Bundle:
     def __init__(self, archive: zipfile.ZipFile, keys: Keys, exchange: str, report: Report) -> None:
         self.archive, self.keys, self.exchange, self.report = archive, keys, exchange, report
         self.places: dict[tuple[str, ...], int] = {}  # (provider, kind, component, unit) → its number
-        self.named: list[tuple[str, ...]] = []
         self.totals: Counter[tuple[str, ...]] = Counter()
         self.place, self.balance, self.seen = array("i"), array("q"), array("i")
         self.checks = [json.loads(line) for line in self.lines("reserves")]
-        # By when each provider must have owed what a reserve check says, and which of these the books came to.
+        # By when a provider must have owed what a reserve check says, and which of these the books came to.
         self.wanted = {(one["provider"], one["liabilities"]): one["checked_at"] for one in self.checks}
         self.owed: Counter[str] = Counter()
         self.reached = {key for key in self.wanted if not key[1]}
 
     def lines(self, name: str) -> Iterator[str]:
         """The lines of a member, one at a time."""
-        with self.archive.open(name) as member:
-            for line in io.TextIOWrapper(member, encoding="utf-8", newline="\n"):
-                yield line.removesuffix("\n")
+        with io.TextIOWrapper(self.archive.open(name), encoding="utf-8", newline="\n") as member:
+            yield from (line.removesuffix("\n") for line in member)
 
     def verify(self, head: Head) -> None:
         """Everything in the bundle."""
         for line in self.lines("accounts"):
             self.report.hold("ledger accounts", "", self.open_account, line)
+        self.named = list(self.places)
         self.said: dict[int, list[tuple[int, Statement]]] = {}  # by the size of the journal that they speak of
         self.unseen: dict[bytes, Statement] = {}
         for line in self.lines("statements"):
@@ -458,13 +431,11 @@ class Bundle:
         for column, empty in ((self.place, -1), (self.balance, 0), (self.seen, 0)):
             column.extend([empty] * (number + 1 - len(column)))
         self.place[number] = self.places.setdefault(tuple(named), len(self.places))
-        self.named = self.named if len(self.named) == len(self.places) else [*self.named, tuple(named)]
 
     @staticmethod
     def number(name: str) -> int:
         """``la-7`` → 7."""
-        need(name.startswith("la-"), f"{name}: no ledger account")
-        return whole(name[3:], 2**40)
+        return whole(name.removeprefix("la-"), 2**31)
 
     def replay(self, head: Head) -> None:
         """Every entry in order: its seal, its transfers, and the statements that were made of the journal so far."""
@@ -483,31 +454,27 @@ class Bundle:
     def one_entry(self, content: bytes, seal: bytes) -> None:
         """One entry: is it what was sealed, and what does it move?"""
         need(content, "the entry is missing")
-        entry = parse_entry(content)
-        self.move(entry)
+        self.move(entry := parse_entry(content))
         if entry.kind == "statement" and not entry.transfers:
             need(self.unseen.pop(entry.details, None), f"{entry.key}: the journal has a statement that is kept back")
         need(sha(b"\0", content) == seal, f"{entry.entry_id} ({entry.key}) is not what was sealed")
 
     def move(self, entry: Entry) -> None:
         """Replay the transfers of an entry."""
-        touched = set()
-        for source, target, unit, amount in entry.transfers:
-            for name, change in ((source, -amount), (target, amount)):
-                number = self.number(name)
-                need(number < len(self.place) and self.place[number] >= 0, f"{name}: no such ledger account")
-                place = self.named[self.place[number]]
-                provider, kind, _, own = place
-                need(own == unit, f"{name}: is not kept in {unit}")
-                self.balance[number] += change
-                self.totals[place] += change
-                if kind == "worker" and unit == "USD":
-                    self.owed[provider] += change
-                    touched.add(provider)
-        for provider in touched:
-            key = (provider, self.owed[provider])
-            if entry.posted_at <= self.wanted.get(key, -1):
-                self.reached.add(key)
+        moves = [(source, unit, -amount) for source, _, unit, amount in entry.transfers]
+        moves += [(target, unit, amount) for _, target, unit, amount in entry.transfers]
+        for name, unit, change in moves:
+            number = self.number(name)
+            need(number < len(self.place) and self.place[number] >= 0, f"{name}: no such ledger account")
+            place = self.named[self.place[number]]
+            need(place[3] == unit, f"{name}: is not kept in {unit}")
+            self.balance[number] += change
+            self.totals[place] += change
+            self.owed[place[0]] += change if (place[1], unit) == ("worker", "USD") else 0
+        for name, *_ in moves:
+            provider = self.named[self.place[self.number(name)]][0]
+            if entry.posted_at <= self.wanted.get((provider, self.owed[provider]), -1):
+                self.reached.add((provider, self.owed[provider]))
 
     def stated(self, head: Head, group: list[tuple[int, Statement]]) -> None:
         """The statements of one size of the journal, against the books as they were."""
@@ -528,7 +495,7 @@ class Bundle:
         tree, last = Growing(join), b""
         while self.leaf is not None and self.leaf[0] == number:
             _, name, account, email, legal_name, nonce, balance = self.leaf
-            node = leaf_of(said.tree_id, unhex(nonce), (account, email, legal_name), balance)
+            node = leaf_of(said.tree_id, unhex(nonce), account, email, legal_name, balance)
             need(node.hash > last, f"{account}: leaves are not strictly ascending")
             tree.append(node)
             last, owed = node.hash, 0
@@ -538,10 +505,9 @@ class Bundle:
                 self.seen[line], owed = number, self.balance[line]
             need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
             self.leaf = next(self.leaves, None)
-        empty = Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0)
-        need(tree.root(empty) == said.root, "its leaves have another root")
-        owed = self.totals[named]
-        need(said.root.sum == owed, f"it says {said.root.sum}, the books {owed}: somebody is left out")
+        root = tree.root(Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0))
+        need(root == said.root, "its leaves have another root")
+        need(root.sum == self.totals[named], f"the books say {self.totals[named]}: somebody is left out")
 
     def reserves(self) -> None:
         """Every reserve check: its figures by the books, the filing and the policy's rules."""
@@ -549,10 +515,9 @@ class Bundle:
         filings = {one["id"]: one for one in map(json.loads, self.lines("filings"))}
         before: dict[str, str] = {}
         for one in self.checks:
-            where, provider = f"{one['provider']} on {one['on']}: ", one["provider"]
-            given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(provider)
-            self.report.hold("reserve checks", where, self.one_check, *given)
-            before[provider] = one["ratio_tier"]
+            given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(one["provider"])
+            self.report.hold("reserve checks", f"{one['provider']} on {one['on']}: ", self.one_check, *given)
+            before[one["provider"]] = one["ratio_tier"]
 
     def one_check(self, one: Any, rule: Any, filing: Any, before: str | None) -> None:
         """One reserve check, computed anew; ``before`` is the rung of the check before."""
@@ -560,20 +525,19 @@ class Bundle:
         need((provider, owed) in self.reached, f"it says {owed} is owed: by then the books never came to that")
         individual, pooled, spare = one["individual"], one["pooled"], one["contingency"]
         need(individual == -(-owed * rule["individual_bp"] // BP), "what must be held for balances is another sum")
-        off = abs(pooled * rule["contingency_weeks"] - spare * rule["pooled_weeks"])
-        need(off <= max(rule["contingency_weeks"], rule["pooled_weeks"]), "pooled cost and contingency disagree")
+        weeks, more = rule["pooled_weeks"], rule["contingency_weeks"]
+        need(abs(pooled * more - spare * weeks) <= max(weeks, more), "pooled cost and contingency disagree")
         required = individual + pooled + spare
         need(one["filing"] is None or (filing and filing["provider"] == provider), "the filing is not there")
-        holdings = filing["holdings"] if filing else {}
         cap = required * rule["insured_cap_bp"] // BP
         held = sum(
             min(cents, cap) if code == "insured_cover" else cents * (BP - rule["haircuts"].get(code, BP)) // BP
-            for code, cents in holdings.items()
+            for code, cents in (filing or {"holdings": {}})["holdings"].items()
         )
         held = max(0, held + one.get("settlement", 0))
         ratio = held * BP // required if required else None
-        figures = (one["required"], one["held"], one["ratio_bp"])
-        need(figures == (required, held, ratio), f"required, held and ratio are {required}, {held}, {ratio}")
+        told = one["required"], one["held"], one["ratio_bp"]
+        need(told == (required, held, ratio), f"required, held and ratio are {required}, {held}, {ratio}")
         codes, borders = zip(*rule["ladder"], strict=True)
         rung = 0 if ratio is None else next(n for n, border in enumerate(borders) if ratio >= border)
         if ratio is not None and before in codes[rung + 1 :]:
@@ -590,11 +554,11 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
         exchange, digest = matched(r"pbx-bundle/v1\nexchange (\S+)\nsha256 (\S+)\n", note)
         hashed, left = hashlib.sha256(), path.stat().st_size - len(archive.comment) - 2
         with path.open("rb") as file:
-            while part := file.read(min(left, 1 << 20)):
+            while part := file.read(min(left - file.tell(), 1 << 20)):
                 hashed.update(part)
-                left -= len(part)
+            need(file.read(2) == struct.pack("<H", len(archive.comment)), "the file is longer or shorter than it says")
         need(hashed.digest() == b64(digest), "the file is not the one that was signed")
-        need(archive.namelist() == MEMBERS, "the bundle has other members")
+        need(" ".join(archive.namelist()) == MEMBERS, "the bundle has other members")
         keys = Keys(archive.read("keys").decode().splitlines(), pinned)
         keys.note(note, f"{exchange}/journal")
         head, signers = checkpoint(archive.read("checkpoint").decode(), keys, exchange)
@@ -605,10 +569,9 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
 def verify(path: Path, pinned: Sequence[str] = ()) -> Report:
     """What a file is worth. One that cannot be read is a finding, not an error."""
     report = Report()
-    is_bundle = path.is_file() and zipfile.is_zipfile(path)
-    report.hold("the file is whole", "", verify_bundle if is_bundle else verify_json, path, pinned, report)
-    if not pinned:
-        report.notes.append("The keys were taken from the file itself: compare them with those you know (--key).")
+    reader = verify_bundle if path.is_file() and zipfile.is_zipfile(path) else verify_json
+    report.hold("the file is whole", "", reader, path, pinned, report)
+    report.notes += [] if pinned else ["The keys are the file's own: compare them with those you know (--key)."]
     return report
 
 
@@ -621,13 +584,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     report, lines = verify(asked.file, asked.key), []
     for name, (tests, wrong, found) in report.checks.items():
-        lines.append(f"{'FAILED' if wrong else 'ok':>6}  {tests:>12,}  {name}")
+        lines.append(f"{'FAILED' if wrong else 'ok':>6}  {tests:>12,} checked, {wrong:>9,} wrong: {name}")
         lines += [f"{'':>22}{finding}" for finding in found]
-        lines += [f"{'':>22}{wrong:,} in all"] if wrong > SHOWN else []
     lines += ["", *report.notes, "", "ALL OF IT HOLDS" if report.ok else "IT DOES NOT HOLD"]
     if asked.json:
-        names = ("tests", "wrong", "findings")
-        checks = {name: dict(zip(names, check, strict=True)) for name, check in report.checks.items()}
+        checks = {name: {"tests": n, "wrong": wrong, "findings": f} for name, (n, wrong, f) in report.checks.items()}
         lines = [json.dumps({"ok": report.ok, "checks": checks, "notes": report.notes}, indent=1)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if report.ok else 1
