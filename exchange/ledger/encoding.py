@@ -47,7 +47,7 @@ class SealedEntry:
 
 def plain(text: str) -> bytes:
     """A text as it is hashed: UTF-8, NFC, without blanks around it."""
-    return unicodedata.normalize("NFC", text).strip().encode()
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip().encode()
 
 
 def lp(field: bytes | str) -> bytes:
@@ -68,5 +68,9 @@ def entry_bytes(entry: SealedEntry) -> bytes:
         NO_DETAILS if entry.details_digest is None else entry.details_digest,
         struct.pack(">I", len(entry.transfers)),
     )
-    moved = (lp(t.source) + lp(t.target) + lp(t.unit.value) + struct.pack(">Q", t.amount) for t in entry.transfers)
+    moved = (lp(t.source) + lp(t.target) + _UNITS[t.unit] + _U64.pack(t.amount) for t in entry.transfers)
     return b"".join((*head, *moved))
+
+
+_U64: Final = struct.Struct(">Q")
+_UNITS: Final = {unit: lp(unit.value) for unit in Unit}

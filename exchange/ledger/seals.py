@@ -16,11 +16,10 @@ from typing import Final
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, delete, insert, select
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy import BigInteger, ColumnElement, Text, delete, insert, select, type_coerce
 
 from exchange import audit, notices
-from exchange.database import core, db, insert_or_ignore, to_microseconds
+from exchange.database import core, db, insert_or_ignore
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import Organization, OrganizationKind
@@ -261,17 +260,19 @@ def entry_contents(ids: Sequence[int]) -> dict[int, bytes]:
     if not ids:
         return {}
     wanted = set(ids)
-    e, t = LedgerEntry, LedgerTransfer
+    # Core columns, and units as the text they are: an entry is read a million times in a row.
+    e, t = core(LedgerEntry).c, core(LedgerTransfer).c
+    units = {unit.value: unit for unit in Unit}
     moved: dict[int, list[SealedTransfer]] = {}
-    rows = select(t.entry_id, t.source_id, t.target_id, t.unit, t.amount).where(_among(t.entry_id, wanted))
-    for entry_id, source, target, unit, amount in db.session.execute(rows.order_by(t.entry_id, t.seq)):
-        moved.setdefault(entry_id, []).append(SealedTransfer(f"la-{source}", f"la-{target}", Unit(unit), amount))
-    entries = select(e.id, e.key, e.posted_at, e.effective_on, e.kind, e.details_digest).where(_among(e.id, wanted))
+    rows = select(t.entry_id, t.source_id, t.target_id, type_coerce(t.unit, Text), t.amount)
+    for entry_id, source, target, unit, amount in db.session.execute(
+        rows.where(_among(t.entry_id, wanted)).order_by(t.entry_id, t.seq)
+    ):
+        moved.setdefault(entry_id, []).append(SealedTransfer(f"la-{source}", f"la-{target}", units[unit], amount))
+    entries = select(e.id, e.key, type_coerce(e.posted_at, BigInteger), e.effective_on, e.kind, e.details_digest)
     return {
-        id_: encoding.entry_bytes(
-            SealedEntry(f"e-{id_}", key, to_microseconds(posted_at), on, kind, digest, moved.get(id_, ()))
-        )
-        for id_, key, posted_at, on, kind, digest in db.session.execute(entries)
+        id_: encoding.entry_bytes(SealedEntry(f"e-{id_}", key, posted_at, on, kind, digest, moved.get(id_, ())))
+        for id_, key, posted_at, on, kind, digest in db.session.execute(entries.where(_among(e.id, wanted)))
         if id_ in wanted
     }
 
@@ -292,7 +293,7 @@ def sealed_between(start: int, end: int, *, at_once: int = BATCH) -> Iterator[tu
             yield position, hashed, contents.get(entry_id)
 
 
-def _among(column: QueryableAttribute[int], wanted: set[int]) -> ColumnElement[bool]:
+def _among(column: ColumnElement[int], wanted: set[int]) -> ColumnElement[bool]:
     """The ids; as a range where they lie close together, which is what a batch of the journal does."""
     low, high = min(wanted), max(wanted)
     if high - low < 2 * len(wanted):

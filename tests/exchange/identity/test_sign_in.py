@@ -106,6 +106,9 @@ class TestSignIn:
         by_address = post(client, "/sign-in", data, query_string={"next": elsewhere})
 
         for answer in (by_form, by_address):
+            if "\x00" in elsewhere:  # nothing that holds a NUL is taken at all
+                assert answer.status_code == 400
+                continue
             assert answer.status_code == 302
             assert local_path(answer.location, default="") == answer.location
             assert urlsplit(urljoin("http://localhost/sign-in", answer.location)).netloc == "localhost"
