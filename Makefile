@@ -12,11 +12,11 @@ MESSAGES := $(wildcard translations/*/LC_MESSAGES/*.po)
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix bench coverage diagrams lock clean
+.PHONY: help run test test-long check fix bench coverage diagrams lock clean
 
 help: ## list what can be done
 	@echo "make run [PORT=8000] [FRESH=1]   serve the demo town, web and scheduler; FRESH=1 builds it anew"
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | grep -v '^run:' | awk -F ':.*## ' '{printf "make %-27s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | grep -v '^run:' | awk -F ':.*## ' '{printf "make %-27s %s\n", $$1, $$2}'
 
 run: .venv/.run static/vendor/uswds/.installed .venv/.messages ## serve the demo town, web and scheduler
 	@echo "Starting on port $(PORT) (Ctrl-C ends it)"
@@ -29,12 +29,16 @@ test: .venv/.test static/vendor/uswds/.installed .venv/.messages ## install what
 check: .venv/.test static/vendor/uswds/.installed .venv/.messages ## the same with what this machine has: no journeys, PostgreSQL only where it is
 	@$(PY) tools/check.py
 
+test-long: .venv/.test static/vendor/uswds/.installed .venv/.messages ## the nightly counts: every byte, every kill point, many races; not part of make test
+	@$(PY) tools/provide.py
+	@$(PY) tools/check.py --long
+
 fix: .venv/.test ## format, and mend what the linter can mend by itself
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
 
-bench: .venv/.test ## measure; JSON lines on standard output
-	@$(PY) tools/bench.py
+bench: .venv/.test ## measure (SIZE=full: by hand, an hour or more); JSON lines, and a table in benchmarks/results/
+	@$(PY) tools/bench.py $(BENCH)
 
 coverage: .venv/.test static/vendor/uswds/.installed .venv/.messages ## run the tests and hold branch coverage against its gates
 	@$(PY) tools/provide.py

@@ -45,8 +45,9 @@ class NetworkIsClosed(Exception):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--engine sqlite`` runs one engine; ``--complete`` fails where something is missing."""
+    """``--engine sqlite`` runs one engine, ``--long`` the nightly counts; ``--complete`` fails instead of skipping."""
     parser.addoption("--engine", choices=ENGINES, help="run tests of this database engine only")
+    parser.addoption("--long", action="store_true", help="run tests marked `long`, and no others")
     parser.addoption("--complete", action="store_true", help="fail, not skip, without PostgreSQL or Chromium")
 
 
@@ -64,13 +65,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the engine that was not asked for."""
-    wanted = config.getoption("--engine")
-    if wanted is None:
-        return
-    left_out = [item for item in items if _engine_of(item) not in {None, wanted}]
+    """Leave out the engine that was not asked for, and the long tests or all the others."""
+    engine, long = config.getoption("--engine"), config.getoption("--long")
+    wanted: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        fits = engine in {None, _engine_of(item) or engine} and long == (item.get_closest_marker("long") is not None)
+        (wanted if fits else left_out).append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if _engine_of(item) in {None, wanted}]
+    items[:] = wanted
 
 
 _RUN = pytest.StashKey[Path]()

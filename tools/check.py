@@ -2,7 +2,8 @@
 
 Runs every step even when an earlier one failed, and tells all failures at the end. ``--complete``
 (what ``make test`` says) makes a missing PostgreSQL or Chromium a failure; without it, tests of
-PostgreSQL are skipped where there is none, and journeys are left out.
+PostgreSQL are skipped where there is none, and journeys are left out. ``--long`` (``make test-long``)
+runs the nightly counts alone, and shows what they counted.
 """
 
 from __future__ import annotations
@@ -29,9 +30,13 @@ class Step:
     how_to_mend: str
 
 
-def steps(*, complete: bool) -> list[Step]:
-    """All steps, the quick ones first."""
+def steps(*, complete: bool, long: bool) -> list[Step]:
+    """All steps, the quick ones first; or the long tests alone."""
     tests = [PYTHON, "-m", "pytest", "-n", os.environ.get("TEST_WORKERS", "2"), "--quiet"]
+    if long:
+        # What a long test prints is its count; "-rfEP" shows it for those that passed, too.
+        counts = [*tests, "--complete", "--long", "-rfEP", "--durations=0", "--durations-min=1"]
+        return [Step("counts", counts, "pytest -n0 --long NAME runs one")]
     tests += ["--complete"] if complete else ["-m", "not journey"]
     return [
         Step("format", [PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."], "make fix"),
@@ -48,7 +53,7 @@ def main() -> None:
     """Run all; exit 1 when any failed."""
     rows = []
     failed = []
-    for step in steps(complete="--complete" in sys.argv[1:]):
+    for step in steps(complete="--complete" in sys.argv[1:], long="--long" in sys.argv[1:]):
         print(f"--- {step.name}", flush=True)
         began = time.monotonic()
         code = subprocess.run(step.command, cwd=ROOT, check=False).returncode
