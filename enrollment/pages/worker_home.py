@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import Response, flash, redirect, render_template, request, url_for
+from flask import Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -118,7 +118,10 @@ def card() -> str:
 @bp.post("/lock")
 def set_lock() -> ResponseReturnValue:
     """Lock the account against switches, or take the lock off; the latter asks for the password first."""
-    wants_lock = request.form.get("lock") == "on"
+    word = request.form.get("lock")
+    if word not in {"on", "off"}:
+        abort(400)
+    wants_lock = word == "on"
     if not wants_lock and (answer := access.require_fresh()) is not None:
         return answer
 

@@ -9,14 +9,14 @@ from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, FieldList, Form, FormField
+from wtforms import BooleanField, Form, FormField
 
 from exchange.database import in_unit_of_work
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.policy.document import CriterionKind
 from exchange.web.audiences import audience_blueprint
-from exchange.web.forms import NameField, PageForm, TextField, needed, render_form
+from exchange.web.forms import NameField, PageForm, Rows, TextField, needed, render_form
 from providers import decisions, profiles, qualification
 from providers.models import BoardSeat
 from providers.pages.occasion import occasion
@@ -53,7 +53,7 @@ class SeatForm(Form):
 class BoardForm(PageForm):
     """Every seat of the board."""
 
-    seats = FieldList(FormField(SeatForm), max_entries=MOST_SEATS)
+    seats = Rows(FormField(SeatForm), max_entries=MOST_SEATS)
 
     @property
     def named(self) -> list[Seat]:

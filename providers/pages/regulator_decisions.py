@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import gettext as _
@@ -196,6 +196,8 @@ def _examined(provider: Provider, code: str, now: Occasion) -> Examined:
 @decision
 def propose(provider_id: int) -> ResponseReturnValue:
     """Propose to qualify, suspend or withdraw; another regulator has to agree."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
     now, actor = occasion(), current_actor()
     provider = access.one(Provider, actor, organization_id=provider_id)
     steps = _steps(provider, now, by=actor)
@@ -244,6 +246,8 @@ def _propose(provider_id: int, becomes: ProviderState, reason: str) -> None:
 @decision
 def answer(decision_id: int) -> ResponseReturnValue:
     """One proposal: agree to it, or reject it with a reason (the form of this page)."""
+    if request.method == "POST" and (stale := access.require_fresh()) is not None:
+        return stale
     actor, form = current_actor(), RejectForm()
     if form.validate_on_submit():
 
@@ -282,6 +286,8 @@ def answer(decision_id: int) -> ResponseReturnValue:
 @decision
 def agree(decision_id: int) -> ResponseReturnValue:
     """Stand behind a proposal; with enough people behind it, it is done."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
 
     def work() -> tuple[int, bool]:
         now = occasion()

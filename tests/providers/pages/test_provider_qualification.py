@@ -171,6 +171,7 @@ class TestBoard:
             ({}, "Name at least one seat."),
             ({"seats-0-holder": "Ann"}, "Say who: member workers, or the body that appoints."),
             ({"seats-0-appointed_by": "the county"}, "Write who holds this seat, or empty the whole row."),
+            ({"seats-²-holder": "Ann", "seats-²-appointed_by": "x"}, "Name at least one seat."),
             ({"seats-0-holder": "A\u202enn", "seats-0-appointed_by": "x"}, "a character that cannot be seen"),
         ],
     )

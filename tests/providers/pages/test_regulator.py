@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -14,7 +16,7 @@ from exchange.database import db, in_unit_of_work
 from exchange.identity import organizations
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import OrganizationKind
-from providers import packages, publication, qualification, reserve_checks, reserve_filings
+from providers import decisions, packages, publication, qualification, reserve_checks, reserve_filings
 from providers.models import (
     CriterionState,
     Finding,
@@ -204,6 +206,20 @@ class TestSuspension:
         post(ron, f"/regulator/decisions/{decision_id}/agree")
 
         assert state_of(harbor) is ProviderState.SUSPENDED
+
+    def test_asks_for_the_password_when_the_sign_in_is_not_fresh(
+        self, app: Flask, ron: FlaskClient, harbor: int
+    ) -> None:
+        decision_id = db.session.execute(select(ProviderDecision.id)).scalar_one()
+        app.config["SECURITY_FRESHNESS"] = timedelta(0)
+
+        for address in (f"/regulator/decisions/{decision_id}", f"/regulator/decisions/{decision_id}/agree"):
+            answer = post(ron, address, {"reason": "They were shown."})
+
+            assert "/sign-in/again" in answer.headers["Location"]
+        assert "/sign-in/again" in ron.get(f"/regulator/decisions/providers/{harbor}/propose").headers["Location"]
+        assert decisions.people_behind(decision_id) == []
+        assert state_of(harbor) is ProviderState.QUALIFIED
 
     def test_knows_no_other_decisions(self, rita: FlaskClient) -> None:
         assert rita.get("/regulator/decisions/987654").status_code == 404
