@@ -133,7 +133,7 @@ def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
     """Net what the cutover moved, once every switch of the window is carried out."""
     assert window.effective_at is not None, "an open enrollment has an effective instant"
     settlement.settle(
-        reference_of(window.plan_year),
+        reference_of(window),
         obligations=obligations_of(Switch.window_id == window.id),
         effective_at=window.effective_at,
         by=by,
@@ -166,9 +166,10 @@ def _last_netted_at() -> ColumnElement[datetime]:
     return last.scalar_subquery()
 
 
-def reference_of(plan_year: str) -> str:
-    """The name under which the cutover into a plan year is netted."""
-    return f"cutover:{plan_year}"
+def reference_of(window: EnrollmentWindow) -> str:
+    """The name under which the window's cutover is netted; another one after each time it was rolled back."""
+    again = f":{window.rolled_back + 1}" if window.rolled_back else ""
+    return f"cutover:{window.plan_year}{again}"
 
 
 @invariants.rule(6, "a finished cutover leaves no order open")

@@ -191,6 +191,7 @@ class EnrollmentWindow(Base):
         CheckConstraint("(kind = 'special') = (benefit_account_id IS NOT NULL)", name="special_is_somebodys"),
         CheckConstraint("(kind = 'special') = (cause IS NOT NULL)", name="special_has_cause"),
         CheckConstraint("(kind = 'open') = (effective_at IS NOT NULL)", name="open_has_effective_instant"),
+        CheckConstraint("confirmed_at IS NULL OR cut_over_at IS NOT NULL", name="confirmed_when_cut_over"),
         Index(
             "uq_enrollment_window_open", "plan_year",
             unique=True, postgresql_where=text("kind = 'open'"), sqlite_where=text("kind = 'open'"),
@@ -213,6 +214,12 @@ class EnrollmentWindow(Base):
     # Set when standing elections have become switch orders, and when all of those are carried out.
     ordered_at: Mapped[datetime | None]
     cut_over_at: Mapped[datetime | None]
+    # Set while no batch of the cutover may begin, when somebody stood by it, and while it is rolled back.
+    paused_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    rolling_back_since: Mapped[datetime | None]
+    # How often the cutover was rolled back.
+    rolled_back: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
 
 class Election(Base):
@@ -285,6 +292,8 @@ class Switch(Base):
     # The journal entry that moved the balances; empty when there was nothing to move.
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
     reason: Mapped[str | None]
+    # How often it was carried out and rolled back; the journal's key tells the rounds apart.
+    rolled_back: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
 
 class Remittance(Base):

@@ -45,7 +45,7 @@ from providers.package_terms import home_of
 # State → the states it may become. Nothing else sets a state.
 STEPS = {
     SwitchState.ORDERED: {SwitchState.CARRIED_OUT, SwitchState.ABANDONED},
-    SwitchState.CARRIED_OUT: set(),
+    SwitchState.CARRIED_OUT: {SwitchState.ORDERED},  # its cutover is rolled back
     SwitchState.ABANDONED: set(),
 }
 BATCH = 5_000  # workers in one transaction, at most

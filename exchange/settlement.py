@@ -172,6 +172,12 @@ def summary_of(batch_id: int) -> Summary:
     return Summary(*row)
 
 
+def id_of(reference: str) -> int | None:
+    """The batch that netted a deed; None where there is none."""
+    b = SettlementBatch
+    return db.session.execute(select(b.id).where(b.reference == reference)).scalar_one_or_none()
+
+
 def pairs_of(batch_id: int) -> list[Pair]:
     """The gross obligations of a batch, the largest first."""
     o = SettlementObligation

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 
 from enrollment import cutover, rehearsal, switch_list, switching, windows
 from enrollment.models import EnrollmentWindow, SwitchCause, SwitchState
@@ -21,14 +21,13 @@ from enrollment.pages.operator import STATES as WINDOW_STATES
 from enrollment.pages.operator import asked_number, called, state_of
 from enrollment.pages.worker_switches import STATES
 from enrollment.rehearsal import Rehearsal
-from exchange import clock
-from exchange.database import db, in_unit_of_work
+from exchange import clock, settlement
+from exchange.database import in_unit_of_work
 from exchange.identity import organizations
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.policy import versions
 from exchange.policy.document import Policy
-from exchange.settlement import SettlementBatch
 from exchange.web import forms, tables
 from exchange.web.audiences import audience_blueprint
 
@@ -106,9 +105,7 @@ def _policy_of(window: EnrollmentWindow) -> Policy:
 
 
 def _settlement_of(window: EnrollmentWindow) -> int | None:
-    b = SettlementBatch
-    rows = select(b.id).where(b.reference == cutover.reference_of(window.plan_year))
-    return db.session.execute(rows).scalar_one_or_none()
+    return settlement.id_of(cutover.reference_of(window))
 
 
 # --- switches -------------------------------------------------------------------------------------

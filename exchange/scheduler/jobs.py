@@ -17,7 +17,7 @@ from flask import current_app
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
-from exchange.errors import NotFound
+from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor
 from exchange.scheduler import records
 
@@ -45,6 +45,13 @@ class Outcome:
 
     text: str
     broken: Sequence[str] = ()
+
+
+class PutOff(Refusal):
+    """A long job that is to wait: its run ends here, what it did stays, and another run goes on once it may."""
+
+    code = "put_off"
+    status = 409
 
 
 Told: TypeAlias = str | Outcome

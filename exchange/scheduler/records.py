@@ -29,7 +29,7 @@ class RunState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    ABANDONED = "abandoned"  # its process died or lost its lease; another attempt follows
+    ABANDONED = "abandoned"  # its process died or lost its lease, or it was put off; another attempt follows
 
 
 MAY_BECOME: Mapping[RunState, frozenset[RunState]] = {

@@ -25,7 +25,7 @@ from exchange.errors import Refusal
 from exchange.identity.actors import Actor, system_actor
 from exchange.ledger import invariants
 from exchange.scheduler import jobs, lease, records
-from exchange.scheduler.jobs import Due, Job, Outcome, Told
+from exchange.scheduler.jobs import Due, Job, Outcome, PutOff, Told
 from exchange.scheduler.records import AlreadyDone, BeingDone, RunState, TakenOver
 
 _ASKING = "what is due"  # the key under which a question that fails is written down
@@ -200,6 +200,8 @@ def perform(job: Job, due: Due, *, hand: Hand) -> Ran:
         outcome = _in_batches(attempt) if job.long_work else in_unit_of_work(lambda: _at_once(attempt))
     except TakenOver:
         raise
+    except PutOff as put_off:
+        return _put_off(attempt, put_off)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in a job is written down for the operator
         return _fail(attempt, error)
     except BaseException:  # Ctrl-C: the next attempt need not wait
@@ -279,6 +281,16 @@ def _fail(attempt: _Attempt, error: Exception) -> Ran:
     db.session.rollback()
     in_unit_of_work(lambda: records.become(attempt.run_id, RunState.FAILED, finished_at=clock.now(), error=words))
     return Ran(attempt.run_id, job, key, RunState.FAILED, attempt.late, words)
+
+
+def _put_off(attempt: _Attempt, why: PutOff) -> Ran:
+    """No failure: nothing waits before the next attempt, which begins when the thing is due again."""
+    words = in_words(why)
+    job, key = attempt.job.name, attempt.due.key
+    _log.info("job put off", job=job, key=key, why=words)
+    db.session.rollback()
+    in_unit_of_work(lambda: records.become(attempt.run_id, RunState.ABANDONED, finished_at=clock.now(), error=words))
+    return Ran(attempt.run_id, job, key, RunState.ABANDONED, attempt.late, words)
 
 
 def in_words(error: Exception) -> str:

@@ -1,0 +1,128 @@
+"""Who may stop a cutover, let it go on, confirm it, or have it rolled back, and when?
+
+A cutover runs by itself. While it is paused, no batch begins: the one that is being written ends, and
+nothing is half done. What was carried out can be rolled back to the state before, whole, as long as
+nobody has confirmed it and nobody has acted on it (``rolling_back`` says how, and what stands in the way).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+
+from enrollment import rolling_back
+from enrollment.models import EnrollmentWindow
+from exchange import audit
+from exchange.database import db
+from exchange.errors import Refusal
+from exchange.identity.actors import Actor
+from exchange.scheduler.jobs import PutOff
+
+
+class NothingToPause(Refusal):
+    """The cutover is over, or paused already."""
+
+    code = "nothing_to_pause"
+    status = 409
+
+
+class NotPaused(Refusal):
+    """Only what is paused goes on."""
+
+    code = "not_paused"
+    status = 409
+
+
+class NotToBeConfirmed(Refusal):
+    """Only a cutover that is carried out can be confirmed, once."""
+
+    code = "not_to_be_confirmed"
+    status = 409
+
+
+class NotToBeRolledBack(Refusal):
+    """The cutover was confirmed, did not happen, or somebody has acted on it since."""
+
+    code = "not_to_be_rolled_back"
+    status = 409
+
+
+def held(window_id: int) -> EnrollmentWindow:
+    """The window, held until the transaction ends: a batch and a decision about it never cross."""
+    rows = select(EnrollmentWindow).where(EnrollmentWindow.id == window_id).with_for_update()
+    return db.session.execute(rows.execution_options(populate_existing=True)).scalar_one()
+
+
+def must_not_be_paused(window: EnrollmentWindow) -> None:
+    """Asked before each batch: raises ``PutOff`` while the cutover is paused or rolled back."""
+    if window.paused_at is not None:
+        raise PutOff(_l("The cutover is paused: what is carried out stays, the rest waits."))
+    if window.rolling_back_since is not None:
+        raise PutOff(_l("The cutover is being rolled back."))
+
+
+def pause(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
+    """Begin no further batch, before or during the cutover. Refuses ``NothingToPause``."""
+    if window.cut_over_at is not None or window.paused_at is not None:
+        raise NothingToPause(_l("This cutover is over, or paused already."))
+    window.paused_at = at
+    audit.record("cutover.paused", f"window:{window.id}", by=by, at=at, reason=reason)
+
+
+def resume(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
+    """Let it go on where it stopped. Refuses ``NotPaused``."""
+    if window.paused_at is None:
+        raise NotPaused(_l("This cutover is not paused."))
+    window.paused_at = None
+    audit.record("cutover.resumed", f"window:{window.id}", by=by, at=at, reason=reason)
+
+
+def refusal_to_confirm(window: EnrollmentWindow) -> NotToBeConfirmed | None:
+    """Why the cutover cannot be confirmed now; None when it can."""
+    if window.confirmed_at is not None:
+        return NotToBeConfirmed(_l("This cutover was confirmed."))
+    if window.cut_over_at is None:
+        return NotToBeConfirmed(_l("Only a cutover that is carried out and netted can be confirmed."))
+    return None
+
+
+def confirm(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
+    """Stand by it: from now on it cannot be rolled back. Refuses ``NotToBeConfirmed``."""
+    if refusal := refusal_to_confirm(window):
+        raise refusal
+    window.confirmed_at = at
+    audit.record("cutover.confirmed", f"window:{window.id}", by=by, at=at, reason=reason)
+
+
+def refusal_to_roll_back(window: EnrollmentWindow) -> NotToBeRolledBack | None:
+    """Why the cutover cannot be rolled back now; None when it can. A few statements, however many switched."""
+    if window.confirmed_at is not None:
+        return NotToBeRolledBack(_l("This cutover was confirmed: what moved stays."))
+    if window.rolling_back_since is not None:
+        return NotToBeRolledBack(_l("This cutover is being rolled back already."))
+    if not rolling_back.count(window.id):
+        return NotToBeRolledBack(_l("Nothing of this cutover has been carried out."))
+    if window.cut_over_at is None and window.paused_at is None:
+        return NotToBeRolledBack(_l("The cutover is running: pause it first."))
+    if others := rolling_back.acted_since(window.id):
+        return NotToBeRolledBack(
+            _l(
+                "For %(count)s of its workers something was done since: money came or went, or they chose again. "
+                "The state before is not theirs any more.",
+                count=f"{others:,}",
+            )
+        )
+    return None
+
+
+def ask_to_roll_back(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
+    """Have it rolled back: the scheduler does it, batch by batch. Refuses ``NotToBeRolledBack``."""
+    if refusal := refusal_to_roll_back(window):
+        raise refusal
+    window.rolling_back_since = at
+    window.cut_over_at = None
+    # Afterwards it waits: what was just rolled back is not carried out again by itself.
+    window.paused_at = window.paused_at or at
+    audit.record("cutover.rolling_back", f"window:{window.id}", by=by, at=at, reason=reason)

@@ -1,0 +1,220 @@
+"""How does a cutover that nobody has confirmed become as if it had not been?
+
+In the books nothing is taken out: for each worker one entry (``switch-back:<plan year>:<id>``) that
+names the one it corrects and moves the same amounts the other way. Everything else stands as before:
+the old membership has no end, the new one is gone, the switch is ordered, the election stands. Batch by
+batch, each in one transaction; stopped anywhere and run again, it goes on with what is left.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Select,
+    String,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    union,
+    update,
+)
+
+from enrollment import cutover
+from enrollment.models import (
+    Election,
+    ElectionState,
+    EnrollmentWindow,
+    MemberRight,
+    Membership,
+    Switch,
+    SwitchState,
+)
+from exchange import audit, settlement
+from exchange.database import core, db
+from exchange.identity.actors import Actor
+from exchange.ledger import journal, staging
+from exchange.ledger.accounts import LedgerAccount
+from exchange.ledger.journal import LedgerEntry, LedgerTransfer
+from exchange.settlement import Gross
+
+BATCH = 5_000  # workers in one transaction, at most
+
+_back = staging.temporary(
+    "batch_back",
+    Column("switch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("election_id", BigInteger),
+    Column("plan_year", Text, nullable=False),
+    Column("rolled_back", BigInteger, nullable=False),
+    Column("old_membership_id", BigInteger, nullable=False),
+    Column("new_membership_id", BigInteger, nullable=False),
+    # The entry that moved the balances, where there were any, and the one that moves them back.
+    Column("entry_id", BigInteger),
+    Column("back_id", BigInteger),
+)
+
+
+def count(window_id: int) -> int:
+    """How many of the window's switches are carried out."""
+    return int(db.session.execute(select(func.count()).select_from(_carried_out(window_id).subquery())).scalar_one())
+
+
+def _carried_out(window_id: int) -> Select[int, int, int | None]:
+    return select(Switch.id, Switch.benefit_account_id, Switch.entry_id).where(
+        Switch.window_id == window_id, Switch.state == SwitchState.CARRIED_OUT
+    )
+
+
+def acted_since(window_id: int) -> int:
+    """For how many of the window's workers something was done since: posted, switched again, or chosen."""
+    theirs = _carried_out(window_id).subquery()
+    first = select(func.min(theirs.c.entry_id)).scalar_subquery()
+    moved = [
+        select(LedgerAccount.holder_id.label("account_id"))
+        .select_from(LedgerEntry)
+        .join(LedgerTransfer, LedgerTransfer.entry_id == LedgerEntry.id)
+        .join(LedgerAccount, LedgerAccount.id == line)
+        .join(theirs, theirs.c.benefit_account_id == LedgerAccount.holder_id)
+        .where(LedgerEntry.id > first, LedgerEntry.id > theirs.c.entry_id)
+        for line in (LedgerTransfer.source_id, LedgerTransfer.target_id)
+    ]
+    is_still = exists().where(
+        Membership.benefit_account_id == Switch.benefit_account_id,
+        Membership.ends_at.is_(None),
+        Membership.package_id == Switch.to_package_id,
+        Membership.starts_at >= Switch.effective_at,
+    )
+    gone_on = select(Switch.benefit_account_id).where(
+        Switch.window_id == window_id, Switch.state == SwitchState.CARRIED_OUT, ~is_still
+    )
+    other = core(Switch).alias("other")
+    ordered_again = (
+        select(Switch.benefit_account_id)
+        .join(other, other.c.benefit_account_id == Switch.benefit_account_id)
+        .where(
+            Switch.window_id == window_id,
+            Switch.state == SwitchState.CARRIED_OUT,
+            other.c.state == SwitchState.ORDERED.value,
+        )
+    )
+    chosen = select(Election.benefit_account_id).where(
+        Election.state == ElectionState.STANDING,
+        Election.benefit_account_id.in_(select(theirs.c.benefit_account_id)),
+    )
+    everybody = union(*moved, gone_on, ordered_again, chosen).subquery()
+    return int(db.session.execute(select(func.count()).select_from(everybody)).scalar_one())
+
+
+def roll_back(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int = BATCH) -> int:
+    """Roll back up to ``limit`` carried-out switches of the window; all of them, or none on any error.
+
+    Returns how many; zero when none is left.
+    """
+    staging.empty(_back)
+    _pick(window.id, limit)
+    picked = int(db.session.execute(select(func.count()).select_from(_back)).scalar_one())
+    if not picked:
+        return 0
+    _post_back(by=by, at=at)
+    _restore()
+    first = db.session.execute(select(func.min(_back.c.switch_id))).scalar_one()
+    audit.record("switch.rolled_back", f"switches:{first}", by=by, at=at, facts=f"switches={picked}")
+    return picked
+
+
+def _pick(window_id: int, limit: int) -> None:
+    s = Switch
+    old, new = core(Membership).alias("old"), core(Membership).alias("new")
+    ids = (
+        select(s.id)
+        .where(s.window_id == window_id, s.state == SwitchState.CARRIED_OUT)
+        .order_by(s.id)
+        .limit(limit)
+        .with_for_update(of=s)
+    ).cte("picked")
+    rows = (
+        select(s.id, s.election_id, s.plan_year, s.rolled_back, old.c.id, new.c.id, s.entry_id)
+        .join(ids, ids.c.id == s.id)
+        .join(new, (new.c.benefit_account_id == s.benefit_account_id) & new.c.ends_at.is_(None))
+        .join(old, (old.c.benefit_account_id == s.benefit_account_id) & (old.c.ends_at == new.c.starts_at))
+    )
+    names = ["switch_id", "election_id", "plan_year", "rolled_back"]
+    names += ["old_membership_id", "new_membership_id", "entry_id"]
+    db.session.execute(insert(_back).from_select(names, rows))
+
+
+def _post_back(*, by: Actor, at: datetime) -> None:
+    """Post for each switch that moved something the same amounts the other way."""
+    staging.clear()
+    moving = select(_back.c.switch_id).where(_back.c.entry_id.is_not(None)).subquery()
+    ordinal = func.row_number().over(order_by=moving.c.switch_id)
+    numbered = select(moving.c.switch_id, staging.next_id(ordinal).label("back_id")).subquery()
+    db.session.execute(
+        update(_back).where(_back.c.switch_id == numbered.c.switch_id).values(back_id=numbered.c.back_id)
+    )
+    key = literal("switch-back:") + _back.c.plan_year + literal(":") + cast(_back.c.switch_id, String)
+    e, t = LedgerEntry, LedgerTransfer
+    db.session.execute(
+        insert(staging.entry).from_select(
+            ["ordinal", "entry_id", "key", "kind", "effective_on", "corrects_id"],
+            select(
+                _back.c.switch_id,
+                _back.c.back_id,
+                key + literal(":") + cast(_back.c.rolled_back + 1, String),
+                literal("switch-back"),
+                e.effective_on,
+                e.id,
+            ).join(e, e.id == _back.c.entry_id),
+        )
+    )
+    db.session.execute(
+        insert(staging.transfer).from_select(
+            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
+            select(_back.c.back_id, t.seq, t.target_id, t.source_id, t.unit, t.amount).join(
+                t, t.entry_id == _back.c.entry_id
+            ),
+        )
+    )
+    first = db.session.execute(select(func.min(_back.c.switch_id))).scalar_one()
+    journal.post_staged(by=by, at=at, subject=f"switches-back:{first}")
+
+
+def _restore() -> None:
+    """Memberships, rights, elections and switches as they were before."""
+    quiet = {"synchronize_session": False}
+    new = select(_back.c.new_membership_id)
+    db.session.execute(delete(MemberRight).where(MemberRight.membership_id.in_(new)).execution_options(**quiet))
+    db.session.execute(delete(Membership).where(Membership.id.in_(new)).execution_options(**quiet))
+    for statement in (
+        update(Membership).where(Membership.id.in_(select(_back.c.old_membership_id))).values(ends_at=None),
+        update(Election)
+        .where(Election.id.in_(select(_back.c.election_id)), Election.state == ElectionState.CARRIED_OUT)
+        .values(state=ElectionState.STANDING),
+        update(Switch)
+        .where(Switch.id.in_(select(_back.c.switch_id)))
+        .values(state=SwitchState.ORDERED, carried_out_at=None, entry_id=None, rolled_back=Switch.rolled_back + 1),
+    ):
+        db.session.execute(statement.execution_options(**quiet))
+
+
+def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
+    """Once nothing is left: net back what was netted. The cutover then waits, paused, to be resumed."""
+    assert window.effective_at is not None, "an open enrollment has an effective instant"
+    reference = cutover.reference_of(window)
+    batch_id = settlement.id_of(reference)
+    if batch_id is not None:
+        owed = [
+            Gross(pair.payee_id, pair.payer_id, pair.component, pair.amount_cents, pair.workers)
+            for pair in settlement.pairs_of(batch_id)
+        ]
+        settlement.settle(f"{reference}:back", obligations=owed, effective_at=window.effective_at, by=by, at=at)
+    window.rolled_back += 1
+    window.rolling_back_since = None
+    audit.record("cutover.rolled_back", f"window:{window.id}", by=by, at=at)
