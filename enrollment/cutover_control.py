@@ -49,9 +49,13 @@ class NotToBeRolledBack(Refusal):
     status = 409
 
 
-def held(window_id: int) -> EnrollmentWindow:
-    """The window, held until the transaction ends: a batch and a decision about it never cross."""
-    rows = select(EnrollmentWindow).where(EnrollmentWindow.id == window_id).with_for_update()
+def held(window_id: int, *, shared: bool = False) -> EnrollmentWindow:
+    """The window, held until the transaction ends: a batch and a decision about it never cross.
+
+    Several may hold it ``shared`` (batches side by side); who decides waits for them.
+    """
+    rows = select(EnrollmentWindow).where(EnrollmentWindow.id == window_id)
+    rows = rows.with_for_update(read=True) if shared else rows.with_for_update(key_share=True)
     return db.session.execute(rows.execution_options(populate_existing=True)).scalar_one()
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
-from enrollment import cutover, special, switching, windows
+from enrollment import cutover, cutover_control, rolling_back, special, switching, windows
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Switch, SwitchState, WindowKind
 from exchange import calendar, clock
 from exchange.database import db, in_unit_of_work
@@ -107,10 +107,24 @@ def order_switches(key: str, *, by: Actor, at: datetime) -> str:
 
 def _cutovers_due(now: datetime) -> Sequence[Due]:
     w = EnrollmentWindow
-    rows = select(w.plan_year, w.effective_at).where(
-        w.kind == WindowKind.OPEN, w.effective_at <= now, w.ordered_at.is_not(None), w.cut_over_at.is_(None)
+    rows = select(w.plan_year, w.effective_at, w.rolled_back).where(
+        w.kind == WindowKind.OPEN,
+        w.effective_at <= now,
+        w.ordered_at.is_not(None),
+        w.cut_over_at.is_(None),
+        w.paused_at.is_(None),
+        w.rolling_back_since.is_(None),
     )
-    return [Due(plan_year, effective_at) for plan_year, effective_at in db.session.execute(rows) if effective_at]
+    return [
+        Due(_key(plan_year, rolled_back), effective_at)
+        for plan_year, effective_at, rolled_back in db.session.execute(rows)
+        if effective_at
+    ]
+
+
+def _key(plan_year: str, rolled_back: int) -> str:
+    """A cutover's key: done once, and once more each time after it was rolled back."""
+    return f"{plan_year}/{rolled_back + 1}" if rolled_back else plan_year
 
 
 def _next_cutover(now: datetime) -> datetime | None:
@@ -128,18 +142,49 @@ def _next_cutover(now: datetime) -> datetime | None:
     upcoming=_next_cutover,
 )
 def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
-    """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill."""
+    """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill or a pause."""
+    plan_year = key.partition("/")[0]
 
     def batch(_carried: int) -> int:
-        hold(_progress_of(key))
+        hold(_progress_of(plan_year))
         at = clock.now()
-        window = _window_of(key)
+        window = cutover_control.held(_window_of(plan_year).id, shared=True)
+        cutover_control.must_not_be_paused(window)
         carried = switching.carry_out(switching.due(at, window.id), policy=versions.at_instant(at), by=by, at=at)
         if not carried:
             cutover.finish(window, by=by, at=at)
         return carried
 
     return f"{_all_of(batch):,} switches carried out"
+
+
+def _roll_backs_due(_now: datetime) -> Sequence[Due]:
+    w = EnrollmentWindow
+    rows = select(w.plan_year, w.rolling_back_since, w.rolled_back).where(w.rolling_back_since.is_not(None))
+    return [Due(_key(year, times), since) for year, since, times in db.session.execute(rows) if since]
+
+
+@long_job(
+    "roll-back-cutover",
+    _l("Rolls back a cutover that nobody has confirmed, when the operator asked for it."),
+    due=_roll_backs_due,
+    order=4,
+    posts=True,
+)
+def roll_back_cutover(key: str, *, hold: Hold, by: Actor) -> str:
+    """Roll back what is left, batch by batch; each batch is one transaction."""
+    plan_year = key.partition("/")[0]
+
+    def batch(rolled_back: int) -> int:
+        hold(f"{rolled_back:,} workers")
+        at = clock.now()
+        window = cutover_control.held(_window_of(plan_year).id)
+        count = rolling_back.roll_back(window, by=by, at=at)
+        if not count:
+            rolling_back.finish(window, by=by, at=at)
+        return count
+
+    return f"{_all_of(batch):,} switches rolled back"
 
 
 def _all_of(batch: Callable[[int], int]) -> int:

@@ -57,6 +57,8 @@ batch = staging.temporary(
     Column("to_version_id", BigInteger, nullable=False),
     Column("membership_id", BigInteger),
     Column("starts_at", BigInteger, nullable=False),
+    # Ends the journal's key when the switch was carried out and rolled back before.
+    Column("again", Text, nullable=False),
     # The journal entry that moves the balances, where there are any.
     Column("entry_id", BigInteger),
 )
@@ -98,9 +100,10 @@ def pick(which: Select[int]) -> int:
         s.to_package_id,
         s.to_version_id,
         s.effective_at,
+        case((s.rolled_back > 0, literal(":") + cast(s.rolled_back + 1, String)), else_=literal("")),
     ).where(s.id.in_(earliest))
     columns = ["switch_id", "benefit_account_id", "election_id", "plan_year", "cause"]
-    columns += ["to_provider_id", "to_package_id", "to_version_id", "starts_at"]
+    columns += ["to_provider_id", "to_package_id", "to_version_id", "starts_at", "again"]
     db.session.execute(insert(batch).from_select(columns, chosen))
     return int(db.session.execute(select(func.count()).select_from(batch)).scalar_one())
 
@@ -167,7 +170,7 @@ def move_balances(policy: Policy, *, by: Actor, at: datetime) -> None:
     open_selected(select(m.c.organization_id, m.c.holder_id, m.c.component, m.c.unit))
     staging.clear()
     _number_entries()
-    key = literal("switch:") + batch.c.plan_year + literal(":") + cast(batch.c.switch_id, String)
+    key = literal("switch:") + batch.c.plan_year + literal(":") + cast(batch.c.switch_id, String) + batch.c.again
     effective_on = _date_of(batch.c.starts_at, policy.zone)
     db.session.execute(
         insert(staging.entry).from_select(
