@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime, timedelta
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import CheckConstraint, func, select
+from sqlalchemy import CheckConstraint, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange.database import Base, db, is_sqlite
+from exchange.database import Base, db, is_sqlite, is_writing, note_transaction
+
+_NOW_AND_NUMBER = select(func.clock_timestamp(), func.pg_current_xact_id().cast(Text))
 
 
 class DemoClock(Base):
@@ -37,8 +40,18 @@ def real_now() -> datetime:
     """The same without the demo's offset: for leases and heartbeats, which measure machines, not the program."""
     if is_sqlite():
         return datetime.now(UTC)
-    instant: datetime = db.session.execute(select(func.clock_timestamp())).scalar_one()
-    return instant.astimezone(UTC)
+    if is_writing():
+        # The transaction's number comes along: if the connection is lost at COMMIT, it tells what became of it.
+        instant, number = db.session.execute(_NOW_AND_NUMBER).one()
+        note_transaction(number)
+    else:
+        instant = db.session.execute(select(func.clock_timestamp())).scalar_one()
+    return cast(datetime, instant).astimezone(UTC)
+
+
+def seconds_ahead() -> float:
+    """By how much this machine's clock is ahead of the database's."""
+    return (datetime.now(UTC) - real_now()).total_seconds()
 
 
 def machine_seconds() -> int:

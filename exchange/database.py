@@ -42,6 +42,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
 
+from exchange import commits
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -164,6 +166,9 @@ _writing: contextvars.ContextVar[bool] = contextvars.ContextVar("writing", defau
 # asked again, the question finds his row, and the answer is a refusal in words.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
 RETRIES = 5
+# Nobody waits longer for a repetition to begin: a page has its reader, a worker of the web server its time limit.
+PATIENCE_SECONDS = 10
+_NUMBER = "transaction_number"
 
 
 @event.listens_for(Engine, "connect")
@@ -213,27 +218,54 @@ def unit_of_work() -> Iterator[None]:
     assert not _writing.get(), "units of work do not nest"
     assert not (db.session.new or db.session.dirty or db.session.deleted), "unsaved work before a unit of work"
     db.session.rollback()
+    db.session.info.pop(_NUMBER, None)
     with writing():
         try:
             yield
-            db.session.commit()
+            _commit()
         except BaseException:
             db.session.rollback()
             raise
 
 
+def _commit() -> None:
+    """Commit. When the connection is lost meanwhile another one is asked what became of it."""
+    db.session.flush()
+    mark = None
+    if db.session().in_transaction() and not is_sqlite():
+        mark = commits.mark(db.session.connection(), db.session.info.get(_NUMBER))
+    try:
+        db.session.commit()
+    except DBAPIError as error:
+        db.session.rollback()
+        if mark is None or not error.connection_invalidated or not commits.was_committed(db.engine, mark):
+            raise
+
+
+def is_writing() -> bool:
+    """Whether a unit of work is open."""
+    return _writing.get()
+
+
+def note_transaction(number: str) -> None:
+    """Remember the number of the present transaction, from whoever asked the database something anyway."""
+    db.session.info[_NUMBER] = number
+
+
 def in_unit_of_work(work: Callable[[], T]) -> T:
     """Run ``work`` in a unit of work; repeat the whole of it when the database asks for that.
 
-    PostgreSQL asks with one of ``RETRIED_SQLSTATES``, SQLite by being locked. After five repetitions
-    with jitter the database's error is raised to the caller, which answers 503.
+    PostgreSQL asks with one of ``RETRIED_SQLSTATES`` or by closing the connection, SQLite by being locked. After
+    five repetitions with jitter the database's error is raised to the caller, which answers 503. What was committed
+    is never repeated: refuses ``OutcomeUnknown`` where nobody can tell.
     """
+    end = time.monotonic() + PATIENCE_SECONDS
     for attempt in range(RETRIES + 1):
         try:
             with unit_of_work():
                 return work()
         except DBAPIError as error:
-            if attempt == RETRIES or not is_transient(error):
+            if attempt == RETRIES or time.monotonic() > end or not is_transient(error):
                 raise
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, not a secret
     raise AssertionError("unreachable")
@@ -241,9 +273,13 @@ def in_unit_of_work(work: Callable[[], T]) -> T:
 
 def is_transient(error: DBAPIError) -> bool:
     """Whether repeating the whole transaction can help."""
+    if isinstance(error.orig, sqlite3.Error):
+        return isinstance(error, OperationalError) and "locked" in str(error.orig)
     if getattr(error.orig, "sqlstate", None) in RETRIED_SQLSTATES:
         return True
-    return isinstance(error, OperationalError) and "database is locked" in str(error.orig)
+    # Without a state it is not the server that speaks, but our side, which has lost it or did not reach it.
+    is_lost = isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) is None
+    return error.connection_invalidated or is_lost
 
 
 def insert_or_ignore(table: type[Base]) -> _PassingOver:

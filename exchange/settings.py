@@ -20,12 +20,12 @@ from cryptography.fernet import Fernet
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from exchange.connections import POOL, TIMEOUTS, Connecting, engine_options, figures, is_schema
 from exchange.policy.reading import read_file
 
 ROOT = Path(__file__).parents[1]
 VAR = ROOT / "var"
 SHORTEST_SECRET = 16
-DEFAULT_TIMEOUTS = {"statement_timeout": "30000", "lock_timeout": "10000"}  # milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,18 @@ class Setting:
     default: str | None = None
 
 
+def _said(defaults: Mapping[str, int]) -> str:
+    return " ".join(f"{name}={number}" for name, number in defaults.items())
+
+
 SETTINGS = (
     Setting(
         "DATABASE_URL", "Where everything is kept: an address of SQLite or PostgreSQL.", "sqlite:///var/exchange.db"
     ),
+    Setting("PROGRAM_SCHEMA", "The program's schema on PostgreSQL; without one the database's own search path holds."),
+    Setting("DATABASE_POOL", "Connections of a process: size, overflow, recycle and wait in seconds.", _said(POOL)),
+    Setting("DATABASE_TIMEOUTS", "Seconds: to connect, of a statement, for a lock, idle.", _said(TIMEOUTS)),
+    Setting("DATABASE_POOLER", "1: the address is that of a pooler in transaction mode.", "0"),
     Setting("SECRET_KEY", "Signs sessions and reset links. At least 16 characters; a new one signs everybody out."),
     Setting(
         "TOTP_SECRETS", 'Encrypt the second factors, as JSON: {"1": "…"}. The highest number encrypts; keep the others.'
@@ -57,6 +65,8 @@ SETTINGS = (
     Setting("MAIL_SENDER", "The address that letters come from.", "no-reply@localhost"),
     Setting("EXCHANGE_ID", "What the exchange is called in seals and statements: its host name.", "localhost"),
     Setting("SEAL_KEYS", "The folder with the keys that sign seals and statements; without one nothing is sealed."),
+    Setting("METRICS_TOKEN", "Opens /metrics as a bearer token, at least 16 characters; without one it stays shut."),
+    Setting("LOG_FORMAT", "json: a line for each event; text for people. A demo's default is text.", "json"),
 )
 """Every variable that the program reads; nothing else is taken from the environment."""
 
@@ -85,6 +95,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "MAIL_SENDER": values["MAIL_SENDER"],
         "EXCHANGE_ID": values["EXCHANGE_ID"],
         "SEAL_KEYS": values["SEAL_KEYS"],
+        "METRICS_TOKEN": values["METRICS_TOKEN"],
         **given,
     }
     config.setdefault("PROGRAM_ZONE", _zone_of(str(config["PROGRAM_POLICY"])))
@@ -94,19 +105,40 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
     )
     if config["PREFERRED_URL_SCHEME"] not in {"http", "https"}:
         raise BadSetting("URL_SCHEME is https or http.")
-    url = _database_url(str(config["SQLALCHEMY_DATABASE_URI"]))
-    config["SQLALCHEMY_DATABASE_URI"] = url.render_as_string(hide_password=False)
-    config.setdefault("SQLALCHEMY_ENGINE_OPTIONS", engine_options(url))
+    config.setdefault("LOG_FORMAT", "text" if by_itself and not environ.get("LOG_FORMAT") else values["LOG_FORMAT"])
+    if config["LOG_FORMAT"] not in {"json", "text"}:
+        raise BadSetting("LOG_FORMAT is json or text.")
+    if config["METRICS_TOKEN"] and len(config["METRICS_TOKEN"]) < SHORTEST_SECRET:
+        raise BadSetting(f"METRICS_TOKEN is shorter than {SHORTEST_SECRET} characters.")
+    config = _database(values, config)
     return {**config, **_secrets(values, given, demo=bool(config["DEMO"]), testing=bool(config["TESTING"]))}
 
 
-def engine_options(url: URL) -> dict[str, Any]:
-    """How the engine connects: PostgreSQL with limits of time, unless the address sets its own."""
-    if url.get_backend_name() != "postgresql":
-        return {}
-    options = str(url.query.get("options", ""))
-    missing = [f"-c {name}={value}" for name, value in DEFAULT_TIMEOUTS.items() if name not in options]
-    return {"pool_pre_ping": True, "connect_args": {"options": " ".join([options, *missing]).strip()}}
+def _database(values: Mapping[str, str | None], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with where the database is, and how it is connected to."""
+    url = _database_url(str(config["SQLALCHEMY_DATABASE_URI"]))
+    schema = config.get("PROGRAM_SCHEMA") or values["PROGRAM_SCHEMA"]
+    if schema and (url.get_backend_name() != "postgresql" or not is_schema(schema)):
+        raise BadSetting("PROGRAM_SCHEMA is a PostgreSQL schema's name: small letters, digits and underscores.")
+    how = Connecting(
+        schema,
+        _figures(values, "DATABASE_POOL", POOL),
+        _figures(values, "DATABASE_TIMEOUTS", TIMEOUTS),
+        behind_pooler=_switch(values["DATABASE_POOLER"], "DATABASE_POOLER"),
+    )
+    return {
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url, how),
+        **config,
+        "PROGRAM_SCHEMA": schema,
+        "SQLALCHEMY_DATABASE_URI": url.render_as_string(hide_password=False),
+    }
+
+
+def _figures(values: Mapping[str, str | None], name: str, defaults: Mapping[str, int]) -> dict[str, int]:
+    try:
+        return figures(values[name], defaults)
+    except ValueError as error:
+        raise BadSetting(f"{name} is like “{_said(defaults)}”; this is not: {error}") from error
 
 
 def _switch(text: str | None, name: str) -> bool:

@@ -22,9 +22,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 from werkzeug.wrappers import Response
 
+from exchange.database import is_transient
 from exchange.errors import Refusal
 
 RETRY_AFTER_SECONDS = 5
+_RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+_READ_ONLY = "25006"  # what a server says that was set back to follow another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def init_app(app: Flask) -> None:
     """Answer every error. Code by code, so that an API extension's catch-all does not take the pages' errors."""
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(CSRFError, stale_form)
-    for database_error in (OperationalError, InterfaceError, PoolTimeout):
+    for database_error in (DBAPIError, PoolTimeout):
         app.register_error_handler(database_error, database_unavailable)
     for code in default_exceptions:
         app.register_error_handler(code, http_error)
@@ -99,9 +102,10 @@ def init_app(app: Flask) -> None:
 def refused(refusal: Refusal) -> ResponseReturnValue:
     """An expected no: its own sentence, code and status."""
     explanation = Explanation(
-        EXPLANATIONS[refusal.status].title if refusal.status in {403, 404} else REFUSED.title, refusal.sentence
+        EXPLANATIONS[refusal.status].title if refusal.status in {403, 404, 503} else REFUSED.title, refusal.sentence
     )
-    return _answer(refusal.status, explanation, code=refusal.code, details=refusal.details)
+    body, status = _answer(refusal.status, explanation, code=refusal.code, details=refusal.details)
+    return body, status, _RETRY_AFTER if status == 503 else {}
 
 
 def stale_form(_error: CSRFError) -> ResponseReturnValue:
@@ -114,7 +118,7 @@ def database_unavailable(error: DBAPIError | PoolTimeout) -> ResponseReturnValue
     if isinstance(error, DBAPIError) and not _passes(error):
         raise error
     body, status = _answer(503, EXPLANATIONS[503], code="busy")
-    return body, status, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return body, status, _RETRY_AFTER
 
 
 def http_error(error: HTTPException) -> ResponseReturnValue:
@@ -141,11 +145,14 @@ def _code_of(status: int) -> str:
 
 
 def _passes(error: DBAPIError) -> bool:
-    # On PostgreSQL these classes stand for lost connections, shutdown, deadlock. SQLite says
-    # OperationalError also of a missing table, which no waiting mends.
+    # On PostgreSQL these classes stand for lost connections, shutdown, deadlock, a full disk; a unique key was taken
+    # by somebody else in each of the repetitions. SQLite says OperationalError also of a missing table, which no
+    # waiting mends.
     if not isinstance(error.orig, sqlite3.Error):
-        return True
-    return any(word in str(error.orig) for word in ("locked", "busy", "unable to open", "disk"))
+        is_away = isinstance(error, OperationalError | InterfaceError)
+        return is_away or is_transient(error) or getattr(error.orig, "sqlstate", None) == _READ_ONLY
+    words = ("locked", "busy", "unable to open", "disk")
+    return isinstance(error, OperationalError) and any(word in str(error.orig) for word in words)
 
 
 def _answer(

@@ -47,6 +47,13 @@ class TestRead:
             ("DATABASE_URL", "mysql://localhost/x"),
             ("DEMO", "yes"),
             ("URL_SCHEME", "gopher"),
+            ("PROGRAM_SCHEMA", "ohio"),  # an SQLite file has none
+            ("DATABASE_POOL", "size=many"),
+            ("DATABASE_POOL", "sise=5"),
+            ("DATABASE_TIMEOUTS", "lock=-1"),
+            ("DATABASE_POOLER", "yes"),
+            ("METRICS_TOKEN", "short"),
+            ("LOG_FORMAT", "xml"),
         ],
     )
     def test_refuses_what_makes_no_sense_and_names_it(self, name: str, value: str) -> None:
@@ -68,20 +75,39 @@ class TestRead:
         assert read({**SOUND, "DEMO": "0"}, {"DEMO": True})["DEMO"] is True
 
 
-class TestEngineOptions:
-    def test_limit_the_time_of_every_statement_on_postgresql(self) -> None:
-        config = read({**SOUND, "DATABASE_URL": "postgres://user@localhost/x".replace("postgres:", "postgresql:")})
+class TestDatabase:
+    def test_limits_the_time_of_everything_on_postgresql(self) -> None:
+        config = read({**SOUND, "DATABASE_URL": "postgresql://user@localhost/x", "DATABASE_TIMEOUTS": "lock=3"})
 
         options = config["SQLALCHEMY_ENGINE_OPTIONS"]
         assert config["SQLALCHEMY_DATABASE_URI"].startswith("postgresql+psycopg://")
-        assert options["connect_args"]["options"] == "-c statement_timeout=30000 -c lock_timeout=10000"
+        assert options["connect_args"]["connect_timeout"] == 5
+        assert options["connect_args"]["options"] == (
+            "-c statement_timeout=30s -c lock_timeout=3s -c idle_in_transaction_session_timeout=60s"
+        )
 
-    def test_leave_what_the_address_says(self) -> None:
+    def test_leaves_what_the_address_says(self) -> None:
         url = "postgresql://user@localhost/x?options=-csearch_path%3Dohio%20-cstatement_timeout%3D5000"
 
         options = read({**SOUND, "DATABASE_URL": url})["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]["options"]
 
-        assert options == "-csearch_path=ohio -cstatement_timeout=5000 -c lock_timeout=10000"
+        assert options.startswith("-csearch_path=ohio -cstatement_timeout=5000 -c lock_timeout=10s")
+        assert options.count("statement_timeout") == 1
+
+    def test_says_nothing_at_connect_to_a_pooler(self) -> None:
+        environ = {**SOUND, "DATABASE_URL": "postgresql://user@localhost/x", "DATABASE_POOLER": "1"}
+
+        connect = read(environ)["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
+
+        assert "options" not in connect
+        assert connect["prepare_threshold"] is None
+
+    def test_takes_sizes_of_the_pool(self) -> None:
+        environ = {**SOUND, "DATABASE_URL": "postgresql://user@localhost/x", "DATABASE_POOL": "size=7 wait=1"}
+
+        options = read(environ)["SQLALCHEMY_ENGINE_OPTIONS"]
+
+        assert (options["pool_size"], options["max_overflow"], options["pool_timeout"]) == (7, 3, 1)
 
 
 class TestDocs:
