@@ -6,7 +6,7 @@ Jobs only tidy up: that no election is taken after the close is decided when it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 
 from flask_babel import lazy_gettext as _l
@@ -144,10 +144,11 @@ def _next_cutover(now: datetime) -> datetime | None:
 def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
     """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill or a pause."""
     plan_year = key.partition("/")[0]
+    began, start = clock.now(), switching.progress(_window_of(plan_year).id)
 
-    def batch(_carried: int) -> int:
-        hold(_progress_of(plan_year))
+    def batch(carried_before: int) -> int:
         at = clock.now()
+        hold(_pace(start, carried_before, at - began))
         window = cutover_control.held(_window_of(plan_year).id, shared=True)
         cutover_control.must_not_be_paused(window)
         carried = switching.carry_out(switching.due(at, window.id), policy=versions.at_instant(at), by=by, at=at)
@@ -199,9 +200,12 @@ def _all_of(batch: Callable[[int], int]) -> int:
     return carried
 
 
-def _progress_of(plan_year: str) -> str:
-    done = switching.progress(_window_of(plan_year).id)
-    return f"{done.done:,} of {done.total:,} workers"
+def _pace(start: switching.Progress, carried: int, since: timedelta) -> str:
+    """How far it is, how fast, and how long it takes yet; counted along, so that no batch counts all switches."""
+    done = start.done + carried
+    words = f"{done:,} of {start.total:,} workers"
+    rate = carried / max(since.total_seconds(), 0.001)
+    return f"{words}, {rate:,.0f} a second, {(start.total - done) / rate:,.0f} s left" if carried else words
 
 
 def _others_due(now: datetime) -> Sequence[Due]:

@@ -37,6 +37,7 @@ class Progress:
         self._is_terminal = self._stream.isatty()
         self._began = self._told = seconds()
         self._done = 0
+        self._said: str | None = None
         self._shown = False
 
     def __enter__(self) -> Self:
@@ -50,7 +51,15 @@ class Progress:
 
     def __call__(self, done: int) -> None:
         """Tell that so many are done by now."""
-        self._done = done
+        self._done, self._said = done, None
+        self._tell()
+
+    def say(self, words: str) -> None:
+        """Tell in words of the work's own how far it is."""
+        self._said = words
+        self._tell()
+
+    def _tell(self) -> None:
         now = self._seconds()
         pause = _TERMINAL_SECONDS if self._is_terminal else _PLAIN_SECONDS
         if now - self._began >= _SILENT_SECONDS and (not self._shown or now - self._told >= pause):
@@ -58,7 +67,9 @@ class Progress:
             self._show(end="" if self._is_terminal else "\n")
 
     def words(self) -> str:
-        """``12,000 of 27,396 rows (43%), 4,100 a second``."""
+        """``12,000 of 27,396 rows (43%), 4,100 a second``, or what was said."""
+        if self._said is not None:
+            return self._said
         rate = round(self._done / max(self._seconds() - self._began, 0.001))
         share = f" of {self._total:,}" if self._total else ""
         percent = f" ({self._done * 100 // self._total}%)" if self._total else ""

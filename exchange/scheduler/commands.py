@@ -57,7 +57,8 @@ def run_command(name: str, on: datetime | None) -> None:
     is_well = True
     try:
         with Progress("runs") as tell:
-            for count, ran in enumerate(runner.run_by_hand(name, by=by, on=on.date() if on else None), start=1):
+            runs = runner.run_by_hand(name, by=by, on=on.date() if on else None, tell=tell.say)
+            for count, ran in enumerate(runs, start=1):
                 tell(count)
                 late = ", late" if ran.late else ""
                 click.echo(f"{ran.name} for {ran.key}: {ran.state}{late}: {ran.text}")

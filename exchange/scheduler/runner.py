@@ -53,6 +53,8 @@ class Hand:
     holder: str
     token: int | None = None
     by: Actor | None = None
+    # Told how far a long job is, batch by batch; for whoever watches on a terminal.
+    tell: Callable[[str], None] | None = None
 
     def actor(self, job: Job) -> Actor:
         """Who acts in a run of ``job``."""
@@ -156,13 +158,14 @@ def run_by_hand(
     on: date | None = None,
     among: Collection[Job] | None = None,
     should_stop: Callable[[], bool] = never,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Ran]:
     """Do what is due for one job, or what fell due on the local date ``on``, without waiting after failures.
 
     Refuses ``NoSuchJob``, ``NothingDue``, ``NotYet``, ``AlreadyDone`` and ``BeingDone``.
     """
     job = jobs.called(name, among)
-    hand = Hand(this_process(), by=by)
+    hand = Hand(this_process(), by=by, tell=tell)
     for due in _due_by_hand(job, on):
         if should_stop():
             return
@@ -254,6 +257,8 @@ def _in_batches(attempt: _Attempt) -> Outcome:
         if attempt.hand.token is not None:
             lease.check(attempt.hand.token)
         records.hold(attempt.run_id, real_now=clock.real_now(), progress=progress)
+        if progress is not None and attempt.hand.tell is not None:
+            attempt.hand.tell(progress)
 
     def finish() -> None:
         if attempt.hand.token is not None:

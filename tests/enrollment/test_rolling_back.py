@@ -1,0 +1,225 @@
+"""Is a cutover that nobody confirmed rolled back to the state before, to the cent and the row?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event, func, select
+
+from enrollment import cutover, cutover_control, dry_run, rehearsal, rolling_back, switching
+from enrollment.cutover_control import NothingToPause, NotPaused, NotToBeConfirmed, NotToBeRolledBack
+from enrollment.models import Election, MemberRight, Membership, Switch
+from exchange.database import db, in_unit_of_work
+from exchange.ledger.journal import LedgerEntry
+from exchange.money import Unit
+from exchange.scheduler.jobs import PutOff
+from exchange.settlement import SettlementPosition
+from tests.support.enrollment_makers import BY, EFFECTIVE, LEAVE, Town, held_by
+
+WHY = "the wrong destination table"
+
+
+@pytest.fixture
+def town(app: Flask) -> Town:
+    """Six workers whose switches are ordered, crosswise between two providers; one of them has nothing."""
+    town = Town()
+    for number in range(6):
+        leaves, joins = (town.harbor, town.valley) if number % 2 else (town.valley, town.harbor)
+        holding = {**LEAVE, ("retirement", Unit.USD): 1_000 + number} if number else None
+        town.choose(town.member(f"Worker{number}", package_id=leaves, holding=holding), joins)
+    town.order()
+    return town
+
+
+def everything() -> list[object]:
+    """Whatever a switch changes, row by row, but for the count of rounds."""
+    db.session.expire_all()
+    m, r, s, e = Membership, MemberRight, Switch, Election
+    rows = (
+        select(m.id, m.benefit_account_id, m.package_id, m.starts_at, m.ends_at).order_by(m.id),
+        select(r.membership_id, r.component, r.covered_since).order_by(r.membership_id, r.component),
+        select(s.id, s.state, s.carried_out_at, s.entry_id).order_by(s.id),
+        select(e.id, e.state).order_by(e.id),
+    )
+    return [db.session.execute(statement).all() for statement in rows] + [held_by(number) for number in range(1, 7)]
+
+
+def cut_over(town: Town) -> None:
+    assert town.carry_out() == 6
+    in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
+
+
+def ask(town: Town) -> None:
+    in_unit_of_work(lambda: cutover_control.ask_to_roll_back(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+
+
+def roll_back(town: Town, *, limit: int = rolling_back.BATCH) -> int:
+    return in_unit_of_work(lambda: rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE, limit=limit))
+
+
+def finish(town: Town) -> None:
+    in_unit_of_work(lambda: rolling_back.finish(town.window, by=BY, at=EFFECTIVE))
+
+
+@contextmanager
+def dying_at(statement: int) -> Iterator[None]:
+    seen = 0
+
+    def count(*_arguments: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == statement:
+            raise ConnectionResetError
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+
+
+class TestRollBack:
+    def test_ends_in_the_state_before(self, town: Town) -> None:
+        before = everything()
+        cut_over(town)
+        assert everything() != before
+
+        ask(town)
+        while roll_back(town, limit=4):
+            pass
+        finish(town)
+
+        assert everything() == before
+        nets = select(SettlementPosition.organization_id, func.sum(SettlementPosition.net_cents)).group_by(
+            SettlementPosition.organization_id
+        )
+        assert {int(net) for _, net in db.session.execute(nets)} == {0}
+
+    def test_names_in_the_books_what_it_corrects(self, town: Town) -> None:
+        cut_over(town)
+        entry = LedgerEntry
+        forth = db.session.execute(select(entry.id, entry.key).where(entry.kind == "switch")).all()
+
+        ask(town)
+        roll_back(town)
+
+        back = db.session.execute(select(entry.corrects_id, entry.key).where(entry.kind == "switch-back")).all()
+        assert sorted(back) == sorted((id_, key.replace("switch:", "switch-back:") + ":1") for id_, key in forth)
+
+    def test_lets_the_cutover_happen_again_once_it_goes_on(self, town: Town) -> None:
+        cut_over(town)
+        first = [held_by(number) for number in range(1, 7)]
+        ask(town)
+        roll_back(town)
+        finish(town)
+        with pytest.raises(PutOff):
+            in_unit_of_work(lambda: cutover_control.must_not_be_paused(town.window))
+
+        in_unit_of_work(lambda: cutover_control.resume(town.window, reason="mended", by=BY, at=EFFECTIVE))
+        cut_over(town)
+
+        assert [held_by(number) for number in range(1, 7)] == first
+        assert town.switch_of(2).rolled_back == 1
+
+    def test_is_whole_or_not_at_all_wherever_a_statement_fails(self, town: Town) -> None:
+        cut_over(town)
+        ask(town)
+        carried_out = everything()
+        statement = 0
+        while True:
+            statement += 1
+            try:
+                with dying_at(statement):
+                    assert roll_back(town) == 6
+                break
+            except ConnectionResetError:
+                db.session.rollback()
+                assert everything() == carried_out
+        assert statement > 10
+
+    def test_is_refused_once_somebody_confirmed(self, town: Town) -> None:
+        cut_over(town)
+        in_unit_of_work(lambda: cutover_control.confirm(town.window, reason="agreed", by=BY, at=EFFECTIVE))
+        after = everything()
+
+        with pytest.raises(NotToBeRolledBack, match="confirmed"):
+            ask(town)
+        with pytest.raises(NotToBeConfirmed, match="was confirmed"):
+            in_unit_of_work(lambda: cutover_control.confirm(town.window, reason="x", by=BY, at=EFFECTIVE))
+        assert everything() == after
+
+    def test_is_refused_once_money_came_for_one_of_them(self, town: Town) -> None:
+        cut_over(town)
+        in_unit_of_work(lambda: town.give(3, {("retirement", Unit.USD): 1}, key="later"))
+        after = everything()
+
+        with pytest.raises(NotToBeRolledBack, match="For 1 of its workers"):
+            ask(town)
+        assert everything() == after
+
+    @pytest.mark.parametrize("carried", [0, 2])
+    def test_is_refused_before_it_happened_and_while_it_runs(self, town: Town, carried: int) -> None:
+        if carried:
+            town.carry_out(limit=carried)
+
+        with pytest.raises(NotToBeRolledBack, match="pause it first" if carried else "Nothing"):
+            ask(town)
+
+    def test_takes_back_half_a_cutover_that_is_paused(self, town: Town) -> None:
+        before = everything()
+        town.carry_out(limit=2)
+        in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+
+        ask(town)
+        assert roll_back(town) == 2
+        finish(town)
+
+        assert everything() == before
+
+
+class TestPause:
+    def test_is_for_what_is_not_over_and_ends_once(self, town: Town) -> None:
+        in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+        with pytest.raises(NothingToPause):
+            in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+        in_unit_of_work(lambda: cutover_control.resume(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+        with pytest.raises(NotPaused):
+            in_unit_of_work(lambda: cutover_control.resume(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+        cut_over(town)
+        with pytest.raises(NothingToPause):
+            in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+
+
+class TestDryRun:
+    def test_says_beforehand_what_stands_where_afterwards(self, town: Town) -> None:
+        report = dry_run.conservation(rehearsal.rehearse(town.window, policy=town.policy))
+        expected = {
+            (line.organization_id, line.component, line.unit): line.after for line in report.lines if line.after
+        }
+        cut_over(town)
+
+        found: dict[Any, int] = {}
+        for number in range(1, 7):
+            for line, amount in held_by(number).items():
+                found[line] = found.get(line, 0) + amount
+        assert expected == found
+        assert report.holds
+        assert report.totals[Unit.MIN] == (3_000, 3_000)
+
+    def test_carries_everything_out_and_leaves_no_trace(self, town: Town) -> None:
+        before = everything()
+        entries = select(func.count()).select_from(LedgerEntry)
+        count = db.session.execute(entries).scalar_one()
+
+        batches = list(dry_run.tried(town.window, policy=town.policy, by=BY, at=EFFECTIVE, limit=4))
+
+        assert [batch.workers for batch in batches] == [4, 2]
+        assert all(batch.before == batch.after for batch in batches)
+        assert sum(batch.before[Unit.MIN] for batch in batches) == 3_000
+        assert everything() == before
+        assert db.session.execute(entries).scalar_one() == count
+        assert switching.progress(town.window_id) == switching.Progress(0, 6)
