@@ -40,6 +40,8 @@ STATES: Final = {
     "closed": ("waiting", _l("Closed, to be ordered")),
     "ordered": ("waiting", _l("Ordered, to be carried out")),
     "cutting": ("watch", _l("Being carried out")),
+    "paused": ("watch", _l("Paused")),
+    "rolling_back": ("watch", _l("Being rolled back")),
     "done": ("done", _l("Carried out")),
 }
 """How far an open enrollment is: kind of tag, and word."""
@@ -105,8 +107,12 @@ def state_of(window: EnrollmentWindow, at: datetime) -> str:
         return "ahead"
     if at < window.closes_at:
         return "open"
+    if window.rolling_back_since is not None:
+        return "rolling_back"
     if window.cut_over_at is not None:
         return "done"
+    if window.paused_at is not None:
+        return "paused"
     if window.ordered_at is None:
         return "closed"
     return "ordered" if window.effective_at is None or at < window.effective_at else "cutting"

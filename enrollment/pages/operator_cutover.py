@@ -6,6 +6,9 @@ is given up here, with a reason; the worker then stays where he is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
@@ -15,21 +18,23 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select
 
-from enrollment import cutover, rehearsal, switch_list, switching, windows
+from enrollment import cutover, cutover_control, dry_run, rehearsal, switch_list, switching, windows
 from enrollment.models import EnrollmentWindow, SwitchCause, SwitchState
 from enrollment.pages.operator import STATES as WINDOW_STATES
 from enrollment.pages.operator import asked_number, called, state_of
 from enrollment.pages.worker_switches import STATES
 from enrollment.rehearsal import Rehearsal
-from exchange import clock, settlement
+from exchange import clock, exports, settlement
 from exchange.database import in_unit_of_work
-from exchange.identity import organizations
+from exchange.errors import Refusal
+from exchange.identity import access, organizations
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.policy import versions
 from exchange.policy.document import Policy
 from exchange.web import forms, tables
 from exchange.web.audiences import audience_blueprint
+from exchange.web.downloads import csv_answer
 
 bp = audience_blueprint("operator_cutover", __name__, Audience.OPERATOR, "/operator/cutover")
 bp.add_to_nav("show_all", _l("Cutover"), order=20)
@@ -37,6 +42,9 @@ switches_bp = audience_blueprint("operator_switches", __name__, Audience.OPERATO
 switches_bp.add_to_nav("show_all", _l("Switches"), order=25)
 
 PER_PAGE: Final = 25
+MOST_LINES: Final = 200
+"""Of the conservation report on the page; the CSV file has all of them."""
+_IN_WORK: Final = frozenset({"closed", "ordered", "cutting", "rolling_back"})
 AGAIN_AFTER: Final = 5
 """Seconds after which a page that is followed is asked for again."""
 CAUSES: Final[dict[SwitchCause, LazyString]] = {
@@ -71,10 +79,12 @@ def show(plan_year: str) -> Response:
             states=WINDOW_STATES,
             pace=switch_list.pace(window, at=at),
             follows=follows,
+            in_work=state in _IN_WORK,
+            deeds=[deed for deed in DEEDS.values() if deed.is_offered(window)],
             settlement_id=_settlement_of(window),
         )
     )
-    if follows and state in {"closed", "ordered", "cutting"}:
+    if follows and state in _IN_WORK:
         answer.headers["Refresh"] = str(AGAIN_AFTER)
     return answer
 
@@ -84,17 +94,134 @@ def rehearse(plan_year: str) -> str:
     """What would move if it were carried out now. Reads only."""
     window, at = called(plan_year), clock.now()
     policy = _policy_of(window)
-    found = rehearsal.rehearse(window, policy=policy) if at >= window.opens_at else Rehearsal([], 0, 0, 0, 0)
-    ids = {move.from_id for move in found.moves} | {move.to_id for move in found.moves}
+    found = _rehearsed(window, at)
+    report = dry_run.conservation(found)
+    ids = {line.organization_id for line in report.lines}
     return render_template(
         "operator/rehearsal.html",
         window=window,
         state=state_of(window, at),
         states=WINDOW_STATES,
         rehearsal=found,
+        report=report,
+        changed=[line for line in report.lines if line.leaves or line.comes][:MOST_LINES],
         page=tables.page_of(found.moves, number=tables.asked_page(), per_page=PER_PAGE),
         names=organizations.names_of(ids),
         components={component.code: component.name for component in policy.components},
+    )
+
+
+@bp.get("/<plan_year>/rehearsal.csv")
+def rehearse_csv(plan_year: str) -> Response:
+    """The same as a table: for each organization and component what stands there, leaves, comes, and stands then."""
+    window, at = called(plan_year), clock.now()
+    report = dry_run.conservation(_rehearsed(window, at))
+    names = organizations.names_of({line.organization_id for line in report.lines})
+    headings = ["organization", "component", "unit", "before", "leaves", "comes", "after"]
+    rows = (
+        (names[line.organization_id], line.component, line.unit, line.before, line.leaves, line.comes, line.after)
+        for line in report.lines
+    )
+    return csv_answer(exports.to_csv(headings, rows), f"cutover-{window.plan_year}.csv")
+
+
+def _rehearsed(window: EnrollmentWindow, at: datetime) -> Rehearsal:
+    if at < window.opens_at:
+        return Rehearsal([], 0, 0, 0, 0)
+    return rehearsal.rehearse(window, policy=_policy_of(window))
+
+
+# --- decisions about it ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something the operator may decide about a cutover: where, in words, what follows, and how it is done."""
+
+    name: str
+    title: LazyString
+    consequence: LazyString
+    done: LazyString
+    carry_out: Callable[..., None]
+    is_offered: Callable[[EnrollmentWindow], bool]
+    refusal: Callable[[EnrollmentWindow], Refusal | None] = lambda _window: None
+
+
+DEEDS: Final[dict[str, Deed]] = {
+    deed.name: deed
+    for deed in (
+        Deed(
+            "pause",
+            _l("Pause it"),
+            _l("The batch that is being written ends; no other begins. What was carried out stays."),
+            _l("Paused. No further batch begins."),
+            cutover_control.pause,
+            lambda window: window.cut_over_at is None and window.paused_at is None,
+        ),
+        Deed(
+            "resume",
+            _l("Let it go on"),
+            _l("It goes on where it stopped; nothing is done twice."),
+            _l("It goes on at the scheduler's next look, within seconds."),
+            cutover_control.resume,
+            lambda window: window.paused_at is not None and window.rolling_back_since is None,
+        ),
+        Deed(
+            "confirm",
+            _l("Confirm it"),
+            _l("What moved stays. It cannot be rolled back any more."),
+            _l("Confirmed."),
+            cutover_control.confirm,
+            lambda window: cutover_control.refusal_to_confirm(window) is None,
+            cutover_control.refusal_to_confirm,
+        ),
+        Deed(
+            "roll-back",
+            _l("Roll it back"),
+            _l(
+                "Every balance goes back where it stood, by entries that name those they correct. Memberships, orders "
+                "and choices stand as before. Afterwards the cutover stays paused until you let it go on."
+            ),
+            _l("It is being rolled back, batch by batch."),
+            cutover_control.ask_to_roll_back,
+            lambda window: (
+                window.confirmed_at is None
+                and window.rolling_back_since is None
+                and (window.cut_over_at is not None or window.paused_at is not None)
+            ),
+            cutover_control.refusal_to_roll_back,
+        ),
+    )
+}
+
+
+class DecisionForm(forms.PageForm):
+    """Why."""
+
+    reason = forms.TextField(_l("Reason"), [forms.needed()], hint=_l("It goes into the audit log. Name no person."))
+
+
+@bp.route("/<plan_year>/<any(pause, resume, confirm, 'roll-back'):name>", methods=["GET", "POST"])
+def decide(plan_year: str, name: str) -> ResponseReturnValue:
+    """Decide about a cutover, with a reason."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
+    deed, window, form = DEEDS[name], called(plan_year), DecisionForm()
+    if form.validate_on_submit():
+
+        def work() -> None:
+            held = cutover_control.held(window.id)
+            deed.carry_out(held, reason=str(form.reason.data), by=current_actor(), at=clock.now())
+
+        try:
+            in_unit_of_work(work)
+        except Refusal as refusal:
+            forms.refusal_to_form(form, refusal)
+        else:
+            flash(deed.done, "success")
+            return redirect(url_for("operator_cutover.show", plan_year=plan_year), code=303)
+    return forms.render_form(
+        "operator/cutover_decision.html", form, window=window, deed=deed, refusal=deed.refusal(window)
     )
 
 

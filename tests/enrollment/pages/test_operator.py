@@ -18,6 +18,10 @@ from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import Organization
 from exchange.identity.people import Login
+from exchange.scheduler import runner
+from exchange.scheduler.records import RunState
+from exchange.scheduler.runner import NothingDue
+from tests.conftest import Cli
 from tests.support.databases import CONFIG, AppFactory
 from tests.support.scheduling import move_to
 from tests.support.signing_in import make_login, post, sign_in
@@ -224,6 +228,68 @@ class TestSwitches:
         assert "This switch was carried out." in answer.text
         assert switch().state is SwitchState.CARRIED_OUT
         assert operator.get("/operator/switches/99").status_code == 404
+
+
+def run_job(name: str) -> None:
+    for ran in runner.run_by_hand(name, by=BY):
+        assert (ran.state, ran.broken) == (RunState.DONE, ()), ran.text
+
+
+class TestDecisionsAboutACutover:
+    @pytest.fixture
+    def address(self, later: FlaskClient, market: Market) -> str:
+        choose(market, 2)
+        order(market)
+        assert market.window.effective_at is not None
+        move_to(market.window.effective_at)
+        return f"/operator/cutover/{market.next_year.id}"
+
+    def test_pause_it_and_let_it_go_on(self, later: FlaskClient, address: str) -> None:
+        assert post(later, f"{address}/pause", {"reason": ""}).status_code == 422
+        assert post(later, f"{address}/pause", {"reason": "a wrong table"}).status_code == 303
+        assert "Paused" in later.get(address).text
+        with pytest.raises(NothingDue):
+            run_job("cutover")
+        assert switch().state is SwitchState.ORDERED
+
+        assert post(later, f"{address}/resume", {"reason": "mended"}).status_code == 303
+        run_job("cutover")
+
+        assert switch().state is SwitchState.CARRIED_OUT
+        reasons = select(AuditEvent.reason).where(AuditEvent.action.startswith("cutover.")).order_by(AuditEvent.id)
+        assert db.session.execute(reasons).scalars().all() == ["a wrong table", "mended"]
+
+    def test_roll_it_back_carry_it_out_again_and_confirm_it(self, later: FlaskClient, address: str) -> None:
+        assert "Nothing gained, nothing lost" in later.get(f"{address}/rehearsal").text
+        assert "retirement" in later.get(f"{address}/rehearsal.csv").text
+        run_job("cutover")
+        assert "Roll it back" in later.get(address).text
+
+        assert post(later, f"{address}/roll-back", {"reason": "a wrong table"}).status_code == 303
+        run_job("roll-back-cutover")
+        assert switch().state is SwitchState.ORDERED
+        post(later, f"{address}/resume", {"reason": "mended"})
+        run_job("cutover")
+        assert switch().state is SwitchState.CARRIED_OUT
+        assert post(later, f"{address}/confirm", {"reason": "it is right"}).status_code == 303
+
+        refused = post(later, f"{address}/roll-back", {"reason": "too late"})
+        assert refused.status_code in {409, 422}
+        assert "This cutover was confirmed" in refused.text
+        assert switch().state is SwitchState.CARRIED_OUT
+        assert later.get(f"{address}/sell").status_code == 404
+
+    def test_are_taken_on_the_command_line_too(self, later: FlaskClient, address: str, cli: Cli) -> None:
+        year = address.rpartition("/")[2]
+
+        assert "Paused" in cli("cutover", "pause", year, "--reason", "a wrong table").output
+        assert "0 of 1 workers carried out" in cli("cutover", "status", year).output
+        tried = cli("cutover", "rehearse", year, "--try")
+        assert "tried: 1 workers carried out and rolled back, every balance kept: yes" in tried.output
+        assert switch().state is SwitchState.ORDERED
+        again = cli("cutover", "pause", year, "--reason", "x")
+        assert (again.exit_code, "paused already" in again.output) == (1, True)
+        assert cli("cutover", "status", "1999").exit_code == 1
 
 
 class TestSpecialEnrollments:

@@ -1,0 +1,142 @@
+"""How does the operator look after a cutover on the command line?
+
+``flask cutover status | rehearse | pause | resume | confirm | roll-back PLAN_YEAR``. What is decided
+here is written to the audit log with its reason; the scheduler does the work (``flask job run cutover``
+does it at once, and tells how far it is).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import click
+from flask.cli import with_appcontext
+
+from enrollment import cutover_control, dry_run, rehearsal, switch_list, switching, windows
+from enrollment.models import EnrollmentWindow
+from exchange import clock
+from exchange.database import db, in_unit_of_work
+from exchange.errors import Refusal
+from exchange.identity import organizations
+from exchange.identity.actors import system_actor
+from exchange.money import Unit
+from exchange.policy import versions
+from exchange.progress import Progress
+
+_BY: Final = system_actor("command:cutover")
+_YEAR: Final = click.argument("plan_year")
+_REASON: Final = click.option("--reason", required=True, help="Why. It goes into the audit log; name no person.")
+
+
+@click.group("cutover")
+def cutover_group() -> None:
+    """The cutover of an open enrollment: how far it is, and decisions about it."""
+
+
+def _window(plan_year: str) -> EnrollmentWindow:
+    window = windows.open_enrollment_for(plan_year)
+    if window is None:
+        raise click.ClickException(f"No open enrollment is published for plan year {plan_year}.")
+    return window
+
+
+@cutover_group.command("status")
+@_YEAR
+@with_appcontext
+def status_command(plan_year: str) -> None:
+    """How far it is: done, rate, remaining."""
+    window, at = _window(plan_year), clock.now()
+    pace = switch_list.pace(window, at=at)
+    click.echo(f"{pace.done:,} of {pace.total:,} workers carried out, {pace.abandoned:,} given up")
+    if pace.per_second is not None:
+        left = "" if pace.seconds_left is None else f", about {pace.seconds_left:,} s for the rest"
+        click.echo(f"{pace.per_second:,} a second{left}")
+    for word, instant in (
+        ("takes effect", window.effective_at),
+        ("ordered", window.ordered_at),
+        ("paused", window.paused_at),
+        ("being rolled back since", window.rolling_back_since),
+        ("carried out and netted", window.cut_over_at),
+        ("confirmed", window.confirmed_at),
+    ):
+        if instant is not None:
+            click.echo(f"{word}: {instant.isoformat(timespec='seconds')}")
+
+
+@cutover_group.command("rehearse")
+@_YEAR
+@click.option("--try", "tries", is_flag=True, help="Carry out every batch in the database, and roll each back.")
+@with_appcontext
+def rehearse_command(plan_year: str, *, tries: bool) -> None:
+    """What would stand where afterwards; nothing is changed. Exit status 1 when a sum would differ."""
+    window = _window(plan_year)
+    assert window.effective_at is not None, "an open enrollment has an effective instant"
+    policy = versions.at_instant(window.effective_at)
+    rehearsed = rehearsal.rehearse(window, policy=policy)
+    report = dry_run.conservation(rehearsed)
+    names = organizations.names_of({line.organization_id for line in report.lines})
+    click.echo(f"{rehearsed.workers:,} workers change package, {rehearsed.of_others:,} of them provider")
+    for line in report.lines:
+        click.echo(
+            f"{names[line.organization_id]}, {line.component}, {line.unit}:"
+            f" {line.before:,} - {line.leaves:,} + {line.comes:,} = {line.after:,}"
+        )
+    for unit, (before, after) in report.totals.items():
+        click.echo(f"all of {unit}: {before:,} before, {after:,} after")
+    is_well = report.holds
+    if tries:
+        is_well = _try_out(window) and is_well
+    if not is_well:
+        click.echo("A sum would differ: do not carry this out.", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _try_out(window: EnrollmentWindow) -> bool:
+    assert window.effective_at is not None, "an open enrollment has an effective instant"
+    total, done, is_well = switching.progress(window.id), 0, True
+    sums = dict.fromkeys(Unit, 0)
+    at = max(window.effective_at, clock.now())
+    with Progress("workers tried", total=total.total - total.done) as tell:
+        for batch in dry_run.tried(window, policy=versions.at_instant(window.effective_at), by=_BY, at=at):
+            done += batch.workers
+            is_well = is_well and batch.before == batch.after
+            for unit, amount in batch.after.items():
+                sums[unit] += amount
+            tell(done)
+        if done:
+            tell(done)
+    click.echo(f"tried: {done:,} workers carried out and rolled back, every balance kept: {'yes' if is_well else 'NO'}")
+    click.echo(", ".join(f"{amount:,} {unit}" for unit, amount in sums.items()))
+    return is_well
+
+
+def _decide(plan_year: str, deed: Callable[[EnrollmentWindow], None]) -> None:
+    try:
+        in_unit_of_work(lambda: deed(cutover_control.held(_window(plan_year).id)))
+    except Refusal as refusal:
+        db.session.rollback()
+        raise click.ClickException(str(refusal)) from refusal
+
+
+def _command(name: str, deed: Callable[..., None], done: str, doc: str) -> None:
+    def command(plan_year: str, reason: str) -> None:
+        _decide(plan_year, lambda window: deed(window, reason=reason, by=_BY, at=clock.now()))
+        click.echo(done)
+
+    command.__doc__ = doc
+    cutover_group.command(name)(_YEAR(_REASON(with_appcontext(command))))
+
+
+for _name, _deed, _done, _doc in (
+    ("pause", cutover_control.pause, "Paused: no further batch begins.", "Let no further batch begin."),
+    ("resume", cutover_control.resume, "It goes on at the scheduler's next look.", "Let it go on where it stopped."),
+    ("confirm", cutover_control.confirm, "Confirmed.", "Stand by it: it is not rolled back any more."),
+    (
+        "roll-back",
+        cutover_control.ask_to_roll_back,
+        "The scheduler rolls it back, batch by batch; afterwards it stays paused.",
+        "Have it rolled back to the state before, as long as nobody has confirmed it.",
+    ),
+):
+    _command(_name, _deed, _done, _doc)
