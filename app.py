@@ -15,6 +15,7 @@ from flask_migrate import Migrate
 import enrollment.api
 import enrollment.commands
 import enrollment.demo
+import enrollment.figures
 import enrollment.jobs
 import enrollment.liability_jobs
 import enrollment.pages
@@ -24,6 +25,7 @@ import exchange.pages
 import exchange.sealing_jobs
 import providers.bundle_parts
 import providers.commands
+import providers.figures
 import providers.jobs
 import providers.pages
 from enrollment import contributions
@@ -34,7 +36,7 @@ from exchange.pages import demo
 from exchange.payments import gateway, purposes
 from exchange.payments.local_gateway import LocalGateway
 from exchange.payments.purposes import Purpose
-from exchange.web import shell
+from exchange.web import log, shell
 
 PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages.BLUEPRINTS)
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
@@ -43,6 +45,8 @@ IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 JOBS = (exchange.jobs, exchange.sealing_jobs, providers.jobs, enrollment.jobs, enrollment.liability_jobs)
 # Importing this module adds what providers filed to the regulator's bundle: see exchange/ledger/bundle.py.
 BUNDLE_PARTS = (providers.bundle_parts,)
+# Importing these modules adds their figures to /metrics: see exchange/figures.py.
+FIGURES = (providers.figures, enrollment.figures)
 # What a payment can be for, and how it is booked: see exchange/payments/purposes.py.
 PURPOSES: Mapping[str, Purpose] = {contributions.PURPOSE: Purpose(_l("Contributions"), contributions.book)}
 
@@ -58,6 +62,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     Migrate(app, db, directory=str(settings.ROOT / "migrations"), compare_type=False)
     sessions.init_app(app)
     shell.init_app(app)
+    log.init_app(app)
     sign_in.init_app(app)
     gateway.init_app(app, LocalGateway())
     purposes.init_app(app, PURPOSES)

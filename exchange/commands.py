@@ -7,7 +7,7 @@ from typing import Final
 import click
 from flask.cli import with_appcontext
 
-from exchange import clock
+from exchange import clock, database_commands
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import login, organizations
@@ -15,7 +15,13 @@ from exchange.identity.actors import STAFF, Audience, system_actor
 from exchange.identity.organizations import OrganizationKind
 from exchange.ledger import seal_commands
 from exchange.policy.commands import policy_group
-from exchange.scheduler.commands import invariants_command, job_group, scheduler_command
+from exchange.scheduler.commands import (
+    invariants_command,
+    job_group,
+    ready_command,
+    scheduler_command,
+    sealer_command,
+)
 
 
 def import_group() -> click.Group:
@@ -55,6 +61,9 @@ COMMANDS: Final[list[click.Command]] = [
     invite_command,
     job_group,
     policy_group,
+    ready_command,
     scheduler_command,
+    sealer_command,
+    *database_commands.COMMANDS,
     *seal_commands.COMMANDS,
 ]

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from exchange.pages import account, operator, payments, public, regulator, regulator_policy, settlements, verification
+from exchange.pages import (
+    account,
+    health,
+    operator,
+    payments,
+    public,
+    regulator,
+    regulator_policy,
+    settlements,
+    verification,
+)
 
 BLUEPRINTS: list[Blueprint] = [
     account.bp,
+    health.bp,
     operator.bp,
     payments.bank_bp,
     payments.operator_bp,

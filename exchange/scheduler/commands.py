@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from exchange import clock
+from exchange import clock, connections, health
 from exchange.errors import Refusal
 from exchange.identity.actors import system_actor
 from exchange.ledger import invariants
@@ -72,10 +72,47 @@ def run_command(name: str, on: datetime | None) -> None:
 
 
 @click.command("scheduler")
+@click.option("--without", multiple=True, metavar="JOB", help="Leave a job to a process of its own.")
 @with_appcontext
-def scheduler_command() -> None:
+def scheduler_command(without: tuple[str, ...]) -> None:
     """Run the scheduler until it is stopped (Ctrl-C). A second one stands by."""
-    Scheduler(current_app._get_current_object()).run()  # type: ignore[attr-defined]  # noqa: SLF001 - threads need the app
+    left_out = {_called(name).name for name in without}
+    connections.name_process("scheduler")
+    Scheduler(_app(), among=[one for one in jobs.registered() if one.name not in left_out]).run()
+
+
+@click.command("sealer")
+@with_appcontext
+def sealer_command() -> None:
+    """Seal the journal until it is stopped: the one job, in a process of its own. A second one does no harm."""
+    connections.name_process("sealer")
+    Scheduler(_app(), among=[_called("seal-journal")], leads=False).run()
+
+
+def _called(name: str) -> jobs.Job:
+    try:
+        return jobs.called(name)
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - threads need the app
+    return app
+
+
+@click.command("ready")
+@click.option("--scheduler", "wants_scheduler", is_flag=True, help="Also ask that some scheduler leads.")
+@with_appcontext
+def ready_command(*, wants_scheduler: bool) -> None:
+    """Say what keeps the program from its work; exit status 1 when something does."""
+    found = health.readiness()
+    troubles = list(found.troubles)
+    if wants_scheduler and not found.scheduler_leads:
+        troubles.append("no scheduler leads")
+    click.echo("\n".join(troubles) or "ready")
+    if troubles:
+        raise click.exceptions.Exit(1)
 
 
 @click.command("invariants")

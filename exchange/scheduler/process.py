@@ -20,7 +20,7 @@ from flask import Flask
 
 from exchange.scheduler import runner
 from exchange.scheduler.jobs import Job
-from exchange.scheduler.lease import SECONDS, lease_for
+from exchange.scheduler.lease import SECONDS, Lease, lease_for
 from exchange.scheduler.records import TakenOver
 
 TICK_SECONDS = 3
@@ -29,7 +29,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Scheduler:
-    """One scheduler process: leads or stands by, ticks, beats, and stops between two runs when asked to."""
+    """One scheduler process: leads or stands by, ticks, beats, and stops between two runs when asked to.
+
+    ``leads``: off for a process that does a few jobs beside the scheduler: each run is one process's anyway.
+    """
 
     def __init__(
         self,
@@ -39,13 +42,14 @@ class Scheduler:
         beat_seconds: float = BEAT_SECONDS,
         lease_seconds: int = SECONDS,
         among: Collection[Job] | None = None,
+        leads: bool = True,
     ) -> None:
         self._app, self._among = app, among
         self._stop = threading.Event()
         self._holder = runner.this_process()
         self._tick_seconds, self._beat_seconds = tick_seconds, beat_seconds
         with app.app_context():
-            self._lease = lease_for(self._holder, seconds=lease_seconds)
+            self._lease = lease_for(self._holder, seconds=lease_seconds) if leads else None
         # misfire_grace_time=None: a tick that comes late still comes.
         self._clockwork = BlockingScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -70,30 +74,32 @@ class Scheduler:
     def close(self) -> None:
         """Let another lead at once."""
         with self._app.app_context():
-            self._lease.release()
+            if self._lease is not None:
+                self._lease.release()
 
     def tick(self) -> list[runner.Ran]:
         """Do everything that is due, if we lead."""
         with self._app.app_context():
-            token = self._lease.token or self._lead()
-            if token is None:
+            token = None if self._lease is None else self._lease.token or self._lead(self._lease)
+            if self._lease is not None and token is None:
                 return []
             hand = runner.Hand(self._holder, token=token)
             try:
                 return list(runner.run_due(hand, among=self._among, should_stop=self._stop.is_set))
             except TakenOver:
-                _log.warning("another scheduler leads now", holder=self._holder)
-                self._lease.release()
+                _log.warning("another process leads now", holder=self._holder)
+                if self._lease is not None:
+                    self._lease.release()
                 return []
 
     def beat(self) -> None:
         """Keep the lease, if we lead."""
         with self._app.app_context():
-            if self._lease.token is not None and not self._lease.renew():
+            if self._lease is not None and self._lease.token is not None and not self._lease.renew():
                 _log.warning("lease lost", holder=self._holder)
 
-    def _lead(self) -> int | None:
-        token = self._lease.acquire()
+    def _lead(self, lease: Lease) -> int | None:
+        token = lease.acquire()
         if token is not None:
             _log.info("this scheduler leads", holder=self._holder, token=token)
         return token

@@ -13,6 +13,7 @@ from exchange.web.audiences import AudienceBlueprint
 OTHER_GUARDS = {
     "": "static files are for anybody",
     "language": "a cookie, for anybody",
+    "health": "says nothing about anybody; the figures ask for a token: exchange/pages/health.py",
     "security": "signing in: Flask-Security's own guards",
     "api_v1": "each request names its token: enrollment/api.py asks before every operation",
     "market_api": "what everybody may see, read-only: providers/api.py",

@@ -1,0 +1,65 @@
+"""Can this process do its work now?
+
+It lives (nothing is asked); and it is ready: the database answers, is migrated as far as the code needs, and agrees
+with this machine about the time. Whether a scheduler leads is told beside: pages are served without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from exchange import clock, settings
+from exchange.database import db
+from exchange.scheduler import lease
+
+LARGEST_DIFFERENCE_SECONDS: Final = 5
+_VERSION: Final = text("SELECT version_num FROM alembic_version")
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What is wrong, in words for the operator (empty is good), and whether a scheduler leads (None: nobody knows)."""
+
+    troubles: tuple[str, ...]
+    scheduler_leads: bool | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests may be sent here."""
+        return not self.troubles
+
+
+def readiness() -> Readiness:
+    """Ask the database. Nothing is written, and no error is raised."""
+    try:
+        version = db.session.execute(_VERSION).scalar_one_or_none() or ""
+        troubles = [*_behind(version), *_apart(clock.seconds_ahead())]
+        return Readiness(tuple(troubles), lease.is_held())
+    except (DBAPIError, PoolTimeout) as error:
+        return Readiness((f"the database does not answer as it should: {type(error).__name__}",))
+    finally:
+        db.session.rollback()
+
+
+def _behind(version: str) -> list[str]:
+    # One that is ahead serves: each migration works with the code before it.
+    if version >= _head():
+        return []
+    return [f"the database is migrated to {version or 'nothing'}, the program needs {_head()}"]
+
+
+def _apart(seconds: float) -> list[str]:
+    if abs(seconds) <= LARGEST_DIFFERENCE_SECONDS:
+        return []
+    return [f"this machine's clock is {seconds:+.0f} s from the database's"]
+
+
+@cache
+def _head() -> str:
+    return settings.ROOT.joinpath("migrations", "HEAD").read_text(encoding="utf-8").strip()
