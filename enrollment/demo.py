@@ -10,6 +10,7 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
+from enrollment import windows
 from enrollment.models import EnrollmentWindow, WindowKind
 from exchange import clock
 from exchange.database import db
@@ -33,9 +34,9 @@ def before_the_close() -> datetime | None:
 
 
 def the_close() -> datetime | None:
-    """The first instant at which no choice is taken any more."""
+    """When no choice is taken any more, and those that stand become orders."""
     window = _window()
-    return None if window is None else window.closes_at
+    return None if window is None else window.closes_at + windows.SETTLING
 
 
 def the_effective_date() -> datetime | None:

@@ -1,9 +1,9 @@
 """What has a worker chosen for a plan year, and may he?
 
 One election stands for each worker and plan year; the last one taken before the close counts, and
-doing nothing keeps the present package. Whether a choice is in time is decided inside the
-transaction that records it, by the database's clock and once more by a trigger; the scheduler only
-tidies up afterwards.
+doing nothing keeps the present package. Whether a choice is in time is decided by the instant at
+which it was received, read from the database's clock, in the transaction that records it and once
+more by a trigger; the scheduler only tidies up afterwards.
 """
 
 from __future__ import annotations
@@ -84,20 +84,25 @@ def elect(
 ) -> Election:
     """Record the worker's choice; it replaces the one that stood. Refuses as ``refusals_to_elect`` says.
 
-    ``at`` is the database's clock, read in this transaction.
+    ``at`` is when the choice was received, by the database's clock: what came in time counts, even when
+    the transaction that records it had to wait past the close. Of two that crossed on their way, the one
+    received later stands.
     """
     _hold(account, window)
     for refusal in refusals_to_elect(account, window=window, version=version, policy=policy, at=at):
         raise refusal
     effective_at = effective_instant(window, policy=policy, at=at)
     plan_year = version.plan_year
-    _leave(standing(account.id, plan_year), ElectionState.REPLACED)
+    present = standing(account.id, plan_year)
+    was_overtaken = present is not None and present.decided_at > at
+    if not was_overtaken:
+        _leave(present, ElectionState.REPLACED)
     election = Election(
         benefit_account_id=account.id,
         window_id=window.id,
         plan_year=plan_year,
         package_version_id=version.id,
-        state=ElectionState.STANDING,
+        state=ElectionState.REPLACED if was_overtaken else ElectionState.STANDING,
         decided_at=at,
         decided_by_id=by.login_id,
         effective_at=effective_at,

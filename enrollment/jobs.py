@@ -80,13 +80,15 @@ def open_special_windows(key: str, *, by: Actor, at: datetime) -> str:
 
 def _closed_windows(now: datetime) -> Sequence[Due]:
     w = EnrollmentWindow
-    rows = select(w.plan_year, w.closes_at).where(w.kind == WindowKind.OPEN, w.closes_at <= now, w.ordered_at.is_(None))
-    return [Due(plan_year, closes_at) for plan_year, closes_at in db.session.execute(rows)]
+    rows = select(w.plan_year, w.closes_at).where(
+        w.kind == WindowKind.OPEN, w.closes_at <= now - windows.SETTLING, w.ordered_at.is_(None)
+    )
+    return [Due(plan_year, closes_at + windows.SETTLING) for plan_year, closes_at in db.session.execute(rows)]
 
 
 def _next_close(now: datetime) -> datetime | None:
     window = windows.next_open_enrollment(now)
-    return window.closes_at if window else None
+    return window.closes_at + windows.SETTLING if window else None
 
 
 @job(

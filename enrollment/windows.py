@@ -8,7 +8,7 @@ stands here explains the refusal, and opens windows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from flask_babel import format_datetime
 from flask_babel import lazy_gettext as _l
@@ -21,6 +21,9 @@ from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import invariants
 from exchange.policy.document import Cause, Policy
+
+SETTLING = timedelta(seconds=60)
+"""How long after the close choices that came in time may still be on their way into the database."""
 
 
 class WindowClosed(Refusal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,7 +16,7 @@ from enrollment.models import EnrollmentWindow
 from enrollment.pages.worker_comparison import USUAL, columns_of, packages_asked, rows_of
 from enrollment.pages.worker_home import time_left
 from enrollment.pages.worker_self import Self, asked_id, read_self
-from exchange import calendar
+from exchange import calendar, clock
 from exchange.clock import local_date
 from exchange.database import db, in_unit_of_work
 from exchange.errors import NotFound, Refusal
@@ -106,8 +107,9 @@ def confirm(version_id: int) -> ResponseReturnValue:
     form = ConfirmForm()
     window_id = asked_id("window")
     if form.validate_on_submit():
+        received_at = clock.now()
         try:
-            in_unit_of_work(lambda: _confirm(version_id, window_id))
+            in_unit_of_work(lambda: _confirm(version_id, window_id, received_at))
         except Refusal as refusal:
             refusal_to_form(form, refusal)
         else:
@@ -125,8 +127,9 @@ def confirm(version_id: int) -> ResponseReturnValue:
     )
 
 
-def _confirm(version_id: int, window_id: int | None) -> None:
-    me = read_self()
+def _confirm(version_id: int, window_id: int | None, received_at: datetime) -> None:
+    # Received whole: what came before the close counts, however long the database lets it wait.
+    me = read_self(received_at)
     choosing.confirm(
         me.account,
         window=_window(me, window_id),
@@ -167,9 +170,10 @@ def chosen() -> ResponseReturnValue:
 def undo() -> ResponseReturnValue:
     """Take the standing choice back: one click, until the window closes."""
     window_id = asked_id("window")
+    received_at = clock.now()
 
     def work() -> None:
-        me = read_self()
+        me = read_self(received_at)
         window = _window(me, window_id)
         year = choosing.plan_year_for(window, policy=me.policy, at=me.at)
         choosing.take_back(me.account, window=window, plan_year=year, by=me.actor, at=me.at)

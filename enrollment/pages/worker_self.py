@@ -38,9 +38,12 @@ class Self:
         return local_date(self.at, self.policy.zone)
 
 
-def read_self() -> Self:
-    """The worker of this request. Called again inside a unit of work: what is decided is read there."""
-    at = clock.now()
+def read_self(at: datetime | None = None) -> Self:
+    """The worker of this request. Called again inside a unit of work: what is decided is read there.
+
+    ``at``: the instant by which to decide, where that is not the present one but when something was received.
+    """
+    at = at or clock.now()
     actor = current_actor()
     worker = workers.of_actor(actor)
     return Self(actor, worker, accounts.of_worker(worker), versions.at_instant(at), at)

@@ -77,6 +77,14 @@ class TestElect:
         assert standing.package_version_id == town.version_of(town.valley).id
         assert standing.effective_at == EFFECTIVE
 
+    def test_received_earlier_does_not_replace_one_received_later(self, town: Town) -> None:
+        account_id = town.member("Ada", package_id=town.harbor)
+        later = town.choose(account_id, town.summit, at=WHILE_OPEN + timedelta(microseconds=1))
+        earlier = town.choose(account_id, town.valley, at=WHILE_OPEN)
+
+        states = dict(db.session.execute(select(Election.id, Election.state)).all())
+        assert states == {later: ElectionState.STANDING, earlier: ElectionState.REPLACED}
+
     def test_is_refused_once_the_choices_are_being_carried_out(self, town: Town) -> None:
         ada = town.member("Ada", package_id=town.harbor)
         town.order()

@@ -9,7 +9,7 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from enrollment import elections
+from enrollment import elections, windows
 from enrollment.models import BenefitAccount, Switch, SwitchState
 from exchange import clock
 from exchange.database import db, in_unit_of_work
@@ -106,7 +106,7 @@ class TestCutover:
             expect(page.get_by_text("2 of them change provider")).to_be_visible()
             check(page)
 
-            move_to(closes_at)
+            move_to(closes_at + windows.SETTLING)
             do("order-switches")
             page.goto(f"{address}/operator/switches/")
             expect(page.locator("td .pbx-tag", has_text="Ordered")).to_have_count(2)
