@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from flask import g, has_request_context, request
 from sqlalchemy import Index
@@ -38,19 +39,24 @@ def record(
     action: str, subject: str, *, by: Actor, at: datetime, reason: str | None = None, facts: str | None = None
 ) -> None:
     """Write the deed down. ``subject`` is ``kind:id``; ``facts`` holds figures, never personal data."""
+    db.session.add(AuditEvent(**event(action, subject, by=by, at=at, reason=reason, facts=facts)))
+
+
+def event(
+    action: str, subject: str, *, by: Actor, at: datetime, reason: str | None = None, facts: str | None = None
+) -> dict[str, Any]:
+    """The row that ``record`` writes, by the names of its columns; for the ledger, which writes it with its own."""
     in_request = has_request_context()
-    db.session.add(
-        AuditEvent(
-            at=at,
-            action=action,
-            subject=subject,
-            audience=by.audience.value,
-            actor_name=by.name,
-            login_id=by.login_id,
-            organization_id=by.organization_id,
-            reason=reason,
-            facts=facts,
-            request_id=g.get("request_id") if in_request else None,
-            address=request.remote_addr if in_request else None,
-        )
-    )
+    return {
+        "at": at,
+        "action": action,
+        "subject": subject,
+        "audience": by.audience.value,
+        "actor_name": by.name,
+        "login_id": by.login_id,
+        "organization_id": by.organization_id,
+        "reason": reason,
+        "facts": facts,
+        "request_id": g.get("request_id") if in_request else None,
+        "address": request.remote_addr if in_request else None,
+    }

@@ -1,4 +1,4 @@
-"""Which rows does a posting lock, and in what order?  The only place that takes row locks.
+"""Which rows does a posting lock, and in what order?  ``small_posts`` keeps the same order in its one statement.
 
 PostgreSQL: the workers' balances that change, sorted by id, so that two postings never wait for each
 other in a circle. SQLite has one writer at a time (``BEGIN IMMEDIATE``): nothing to lock.

@@ -25,7 +25,7 @@ from exchange.ledger.journal import (
     LedgerTransfer,
 )
 from exchange.money import Unit
-from tests.support.ledger_makers import AT, BY, Books, balance, entry, post
+from tests.support.ledger_makers import AT, BY, Books, Post, balance, entry, post, post_by_sets
 
 
 @pytest.fixture
@@ -34,44 +34,51 @@ def books(app: Flask) -> Books:
     return Books()
 
 
+@pytest.fixture(params=[post, post_by_sets])
+def post_either_way(request: pytest.FixtureRequest) -> Post:
+    """The door as a few postings pass it, and as thousands do: what is promised is the same."""
+    way: Post = request.param
+    return way
+
+
 def entries() -> int:
     """How many entries the journal has."""
     return db.session.execute(select(func.count()).select_from(LedgerEntry)).scalar_one()
 
 
 class TestPost:
-    def test_moves_each_amount_from_one_account_to_another(self, books: Books) -> None:
+    def test_moves_each_amount_from_one_account_to_another(self, books: Books, post_either_way: Post) -> None:
         ada = books.worker(1)
 
-        post(entry("a", (books.money, ada, 500)))
-        post(entry("b", (ada, books.pool, 200)))
+        post_either_way(entry("a", (books.money, ada, 500)))
+        post_either_way(entry("b", (ada, books.pool, 200)))
 
         assert (balance(books.money), balance(ada), balance(books.pool)) == (-500, 300, 200)
 
-    def test_keeps_transfers_in_the_order_in_which_they_were_asked(self, books: Books) -> None:
+    def test_keeps_transfers_in_the_order_in_which_they_were_asked(self, books: Books, post_either_way: Post) -> None:
         ada, ben = books.worker(1), books.worker(2)
 
-        ids = post(entry("a", (books.money, ben, 7), (books.money, ada, 5), (books.money, ben, 3)))
+        ids = post_either_way(entry("a", (books.money, ben, 7), (books.money, ada, 5), (books.money, ben, 3)))
 
         t = LedgerTransfer
         rows = db.session.execute(select(t.target_id, t.amount).where(t.entry_id == ids["a"]).order_by(t.seq))
         assert rows.all() == [(ben, 7), (ada, 5), (ben, 3)]
 
-    def test_repeated_with_the_same_content_is_one_entry(self, books: Books) -> None:
+    def test_repeated_with_the_same_content_is_one_entry(self, books: Books, post_either_way: Post) -> None:
         ada = books.worker(1)
-        once = post(entry("a", (books.money, ada, 500), details="October"))
+        once = post_either_way(entry("a", (books.money, ada, 500), details="October"))
 
-        again = post(entry("a", (books.money, ada, 500), details="October"))
+        again = post_either_way(entry("a", (books.money, ada, 500), details="October"))
 
         assert again == once
         assert balance(ada) == 500
         assert entries() == 1
 
-    def test_takes_the_new_ones_of_a_batch_that_was_half_there(self, books: Books) -> None:
+    def test_takes_the_new_ones_of_a_batch_that_was_half_there(self, books: Books, post_either_way: Post) -> None:
         ada = books.worker(1)
-        first = post(entry("a", (books.money, ada, 500)))
+        first = post_either_way(entry("a", (books.money, ada, 500)))
 
-        both = post(entry("a", (books.money, ada, 500)), entry("b", (books.money, ada, 20)))
+        both = post_either_way(entry("a", (books.money, ada, 500)), entry("b", (books.money, ada, 20)))
 
         assert both["a"] == first["a"]
         assert balance(ada) == 520
@@ -91,36 +98,36 @@ class TestPost:
         ],
     )
     def test_refuses_the_same_key_with_other_content(
-        self, books: Books, change: Callable[[Books, int], journal.Posting]
+        self, books: Books, post_either_way: Post, change: Callable[[Books, int], journal.Posting]
     ) -> None:
         ada = books.worker(1)
-        post(entry("a", (books.money, ada, 500), details="October"))
+        post_either_way(entry("a", (books.money, ada, 500), details="October"))
 
         with pytest.raises(KeyReused) as refused:
-            post(change(books, ada))
+            post_either_way(change(books, ada))
 
         assert refused.value.details == {"key": "a"}
         assert (balance(ada), entries()) == (500, 1)
 
-    def test_refuses_to_take_more_than_there_is_and_moves_nothing(self, books: Books) -> None:
+    def test_refuses_to_take_more_than_there_is_and_moves_nothing(self, books: Books, post_either_way: Post) -> None:
         ada, ben = books.worker(1), books.worker(2)
-        post(entry("a", (books.money, ada, 500)))
+        post_either_way(entry("a", (books.money, ada, 500)))
 
         with pytest.raises(InsufficientBalance):
-            post(entry("b", (books.money, ben, 70)), entry("c", (ada, ben, 501)))
+            post_either_way(entry("b", (books.money, ben, 70)), entry("c", (ada, ben, 501)))
 
         assert (balance(ada), balance(ben), entries()) == (500, 0, 1)
 
-    def test_lets_the_last_cent_go(self, books: Books) -> None:
+    def test_lets_the_last_cent_go(self, books: Books, post_either_way: Post) -> None:
         ada = books.worker(1)
-        post(entry("a", (books.money, ada, 500)))
+        post_either_way(entry("a", (books.money, ada, 500)))
 
-        post(entry("b", (ada, books.money, 500)))
+        post_either_way(entry("b", (ada, books.money, 500)))
 
         assert balance(ada) == 0
 
-    def test_lets_the_world_owe(self, books: Books) -> None:
-        post(entry("a", (books.money, books.pool, 9_000_000_000_000_000)))
+    def test_lets_the_world_owe(self, books: Books, post_either_way: Post) -> None:
+        post_either_way(entry("a", (books.money, books.pool, 9_000_000_000_000_000)))
 
         assert balance(books.money) == -9_000_000_000_000_000
 
@@ -156,21 +163,21 @@ class TestPost:
         assert post() == {}
         assert entries() == 0
 
-    def test_keeps_only_a_salted_digest_of_the_words(self, books: Books) -> None:
-        ids = post(entry("a", (books.money, books.pool, 1), details="a word about Ada"))
+    def test_keeps_only_a_salted_digest_of_the_words(self, books: Books, post_either_way: Post) -> None:
+        ids = post_either_way(entry("a", (books.money, books.pool, 1), details="a word about Ada"))
 
         detail = db.session.get_one(LedgerDetail, ids["a"])
         digest = db.session.get_one(LedgerEntry, ids["a"]).details_digest
         expected = hashlib.sha256(b"pbx/jrn/detail/v1\0" + detail.salt + b"a word about Ada").digest()
         assert (digest, len(detail.salt)) == (expected, 32)
 
-    def test_stands_when_the_words_are_erased(self, books: Books) -> None:
+    def test_stands_when_the_words_are_erased(self, books: Books, post_either_way: Post) -> None:
         posting = entry("a", (books.money, books.pool, 1), details="a word about Ada")
-        once = post(posting)
+        once = post_either_way(posting)
         with unit_of_work():
             db.session.execute(delete(LedgerDetail))
 
-        again = post(posting)
+        again = post_either_way(posting)
 
         assert again == once
 
@@ -191,12 +198,14 @@ class TestConcurrentPosts:
     WRITERS = 6
     EACH = 12
 
-    def test_lose_nothing_when_all_touch_one_pool(self, app: Flask, books: Books) -> None:
+    def test_lose_nothing_when_all_touch_one_pool(self, app: Flask, books: Books, post_either_way: Post) -> None:
         lines = [books.worker(number + 1) for number in range(self.WRITERS)]
 
         def write(writer: int) -> None:
             for number in range(self.EACH):
-                post(entry(f"{writer}:{number}", (books.money, lines[writer], 3), (books.money, books.pool, 2)))
+                post_either_way(
+                    entry(f"{writer}:{number}", (books.money, lines[writer], 3), (books.money, books.pool, 2))
+                )
 
         self._at_once(app, write)
 
@@ -204,21 +213,21 @@ class TestConcurrentPosts:
         assert [balance(line) for line in lines] == [3 * self.EACH] * self.WRITERS
         assert (balance(books.pool), balance(books.money), entries()) == (2 * count, -5 * count, count)
 
-    def test_of_the_same_key_have_one_effect(self, app: Flask, books: Books) -> None:
+    def test_of_the_same_key_have_one_effect(self, app: Flask, books: Books, post_either_way: Post) -> None:
         ada = books.worker(1)
 
-        self._at_once(app, lambda _writer: post(entry("the same", (books.money, ada, 500))))
+        self._at_once(app, lambda _writer: post_either_way(entry("the same", (books.money, ada, 500))))
 
         assert (balance(ada), entries()) == (500, 1)
 
-    def test_cannot_spend_the_same_cent_twice(self, app: Flask, books: Books) -> None:
+    def test_cannot_spend_the_same_cent_twice(self, app: Flask, books: Books, post_either_way: Post) -> None:
         ada = books.worker(1)
-        post(entry("a", (books.money, ada, 500)))
+        post_either_way(entry("a", (books.money, ada, 500)))
         refused = []
 
         def spend(writer: int) -> None:
             try:
-                post(entry(f"spend:{writer}", (ada, books.money, 300)))
+                post_either_way(entry(f"spend:{writer}", (ada, books.money, 300)))
             except InsufficientBalance:
                 refused.append(writer)
 
@@ -226,14 +235,14 @@ class TestConcurrentPosts:
 
         assert (balance(ada), len(refused)) == (200, self.WRITERS - 1)
 
-    def test_in_opposite_directions_do_not_embrace(self, app: Flask, books: Books) -> None:
+    def test_in_opposite_directions_do_not_embrace(self, app: Flask, books: Books, post_either_way: Post) -> None:
         ada, ben = books.worker(1), books.worker(2)
-        post(entry("a", (books.money, ada, 1_000), (books.money, ben, 1_000)))
+        post_either_way(entry("a", (books.money, ada, 1_000), (books.money, ben, 1_000)))
 
         def swap(writer: int) -> None:
             there, back = ((ada, ben), (ben, ada))[writer % 2], ((ben, ada), (ada, ben))[writer % 2]
             for number in range(self.EACH):
-                post(entry(f"{writer}:{number}", (*there, 1)), entry(f"{writer}:{number}:back", (*back, 1)))
+                post_either_way(entry(f"{writer}:{number}", (*there, 1)), entry(f"{writer}:{number}:back", (*back, 1)))
 
         self._at_once(app, swap)
 
