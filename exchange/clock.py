@@ -13,7 +13,7 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import CheckConstraint, Text, func, select
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, Text, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, db, is_sqlite, is_writing, note_transaction
@@ -47,6 +47,21 @@ def real_now() -> datetime:
     else:
         instant = db.session.execute(select(func.clock_timestamp())).scalar_one()
     return cast(datetime, instant).astimezone(UTC)
+
+
+def microseconds() -> ColumnElement[int]:
+    """The same reading as a column, in microseconds since 1970, for a statement that asks for other things besides.
+
+    On SQLite a parameter ``now_us``, for which ``machine_microseconds`` is to be given. Without the demo's offset.
+    """
+    if is_sqlite():
+        return bindparam("now_us", type_=BigInteger)
+    return (func.extract("epoch", func.clock_timestamp()) * 1_000_000).cast(BigInteger)
+
+
+def machine_microseconds() -> int:
+    """Microseconds since 1970 by this machine: the clock of a database in a file."""
+    return time.time_ns() // 1_000
 
 
 def seconds_ahead() -> float:

@@ -66,6 +66,7 @@ SETTINGS = (
     Setting("EXCHANGE_ID", "What the exchange is called in seals and statements: its host name.", "localhost"),
     Setting("SEAL_KEYS", "The folder with the keys that sign seals and statements; without one nothing is sealed."),
     Setting("METRICS_TOKEN", "Opens /metrics as a bearer token, at least 16 characters; without one it stays shut."),
+    Setting("KEPT_PAGES_MIB", "Memory that each web process spends on pages it has written, in MiB; 0: none.", "64"),
     Setting("LOG_FORMAT", "json: a line for each event; text for people. A demo's default is text.", "json"),
 )
 """Every variable that the program reads; nothing else is taken from the environment."""
@@ -96,6 +97,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "EXCHANGE_ID": values["EXCHANGE_ID"],
         "SEAL_KEYS": values["SEAL_KEYS"],
         "METRICS_TOKEN": values["METRICS_TOKEN"],
+        "KEPT_PAGES_MIB": _whole(values, "KEPT_PAGES_MIB"),
         **given,
     }
     config.setdefault("PROGRAM_ZONE", _zone_of(str(config["PROGRAM_POLICY"])))
@@ -132,6 +134,13 @@ def _database(values: Mapping[str, str | None], config: Mapping[str, Any]) -> di
         "PROGRAM_SCHEMA": schema,
         "SQLALCHEMY_DATABASE_URI": url.render_as_string(hide_password=False),
     }
+
+
+def _whole(values: Mapping[str, str | None], name: str) -> int:
+    text = values[name] or ""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BadSetting(f"{name} is a whole number.")
+    return int(text)
 
 
 def _figures(values: Mapping[str, str | None], name: str, defaults: Mapping[str, int]) -> dict[str, int]:

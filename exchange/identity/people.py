@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from flask_security import AsaList, UserMixin
-from sqlalchemy import CheckConstraint, ForeignKey, Index, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, bindparam, select
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, Instant, db, one_of
+from exchange.glance import Glance, Question
 from exchange.identity.actors import SECOND_FACTOR_REQUIRED, Actor, Audience
 
 
@@ -82,6 +83,35 @@ class Login(Base, UserMixin):
     def as_actor(self) -> Actor:
         """The capacity in which this login acts."""
         return Actor(self.audience, self.name, login_id=self.id, organization_id=self.organization_id)
+
+
+def seen(session_name: str) -> Login | None:
+    """Whom a session names, as a page needs him that only shows: in no session of the database, and nothing else told.
+
+    One short question (see ``glance``), because every page of somebody who is signed in asks it.
+    """
+    row = _SEEN.row(name=session_name)
+    if row is None:
+        return None
+    id_, audience, organization_id, name, email, active, method = row
+    return Login(
+        id=id_,
+        audience=Audience(audience),
+        organization_id=organization_id,
+        name=name,
+        email=email,
+        active=bool(active),
+        fs_uniquifier=session_name,
+        tf_primary_method=method,
+    )
+
+
+def _select_seen() -> Question:
+    columns = (Login.id, Login.audience, Login.organization_id, Login.name, Login.email, Login.active)
+    return select(*columns, Login.tf_primary_method).where(Login.fs_uniquifier == bindparam("name", type_=Text))
+
+
+_SEEN = Glance(_select_seen)
 
 
 def names_of(login_ids: Collection[int | None]) -> dict[int | None, str]:

@@ -108,7 +108,8 @@ def protect(response: Response) -> Response:
         return response
     response.vary.update(("Accept-Language", "Cookie"))
     if is_personal():
-        response.headers["Cache-Control"] = "no-store"
+        # What is the same for many but for its frame is asked for again, not sent again: see web/kept.py.
+        response.headers["Cache-Control"] = "private, no-cache" if g.get("asked_again") else "no-store"
     else:
         response.headers.setdefault("Cache-Control", "no-cache")
     return response

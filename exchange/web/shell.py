@@ -17,7 +17,7 @@ from jinja2 import StrictUndefined
 
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
-from exchange.web import errors, filters, language, safety, tables
+from exchange.web import errors, filters, kept, language, safety, tables
 from exchange.web.audiences import NavLink, navigation
 
 csrf = CSRFProtect()
@@ -28,6 +28,7 @@ DEFAULTS = {
     "PROGRAM_NAME": "Portable Benefits Exchange",
     "PROGRAM_ZONE": "UTC",
     "SOURCE_URL": None,
+    "KEPT_PAGES_MIB": 64,
     "DEMO": False,
     "BABEL_DEFAULT_LOCALE": "en",
     # A form lives as long as its session; the session has its own, shorter, limits.
@@ -48,6 +49,7 @@ def init_app(app: Flask) -> None:
     csrf.exempt(language.bp)  # guarded by where it came from: see language.came_from_this_site
     filters.init_app(app)
     errors.init_app(app)
+    kept.init_app(app)
     _prepare_templates(app)
 
 

@@ -16,7 +16,7 @@ from exchange.database import db
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.money import BadAmount, format_percent, parse_dollars, parse_whole
-from exchange.web import tables
+from exchange.web import kept, tables
 from exchange.web.audiences import ROW, audience_blueprint, repeatable
 from providers import catalogue, comparison, health_plans, profiles, shelf
 from providers.catalogue import Wanted
@@ -55,8 +55,12 @@ class Example:
 
 @bp.get("/packages")
 @repeatable("version")
-def catalogue_page() -> str:
+def catalogue_page() -> ResponseReturnValue:
     """Every package on sale, narrowed by a plain form, with boxes for comparing."""
+    return kept.page(kept.of_the_market, _catalogue)
+
+
+def _catalogue() -> str:
     now = occasion()
     years = catalogue.plan_years_on_sale(now.policy, at=now.at)
     wanted = _wanted(now, years)
@@ -68,7 +72,7 @@ def catalogue_page() -> str:
     kinds = catalogue.kinds_of([offer.provider_id for offer in offers])
     shown = cards.cards_of(offers, kinds, policy=now.policy)
     picked = asked_versions()
-    return render_template(
+    return kept.render(
         "public/packages.html",
         page=page,
         cards=shown,
@@ -110,14 +114,18 @@ def compare() -> ResponseReturnValue:
 
 
 @bp.get(f"/packages/<{ROW}:version_id>")
-def package(version_id: int) -> str:
+def package(version_id: int) -> ResponseReturnValue:
     """Everything about one version of a package."""
+    return kept.page(kept.of_the_market, lambda: _package(version_id))
+
+
+def _package(version_id: int) -> str:
     now = occasion()
     version = access.one(PackageVersion, ANONYMOUS, id=version_id)
     (offer,) = shelf.offers([version.id])
     kind = catalogue.kinds_of([offer.provider_id])
     plan = None if version.health_plan_id is None else health_plans.health_plan(version.health_plan_id)
-    return render_template(
+    return kept.render(
         "public/package.html",
         version=version,
         card=cards.cards_of([offer], kind, policy=now.policy)[0],

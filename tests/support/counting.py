@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 
+from exchange import glance
 from exchange.database import db
 
 TRANSACTIONS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
@@ -24,6 +25,7 @@ def statements() -> Iterator[list[str]]:
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
-        yield told
+        with glance.asked.connected_to(told.append):
+            yield told
     finally:
         event.remove(db.engine, "before_cursor_execute", note)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from flask import Flask, request, session
+from flask import Flask, current_app, request, session
 from flask_babel import lazy_gettext as _l
 from flask_security import (
     MailUtil,
@@ -34,11 +34,11 @@ from werkzeug.wrappers import Response
 
 from exchange import audit, clock, notices, outgoing_mail
 from exchange.database import db, unit_of_work
-from exchange.identity import access, login
+from exchange.identity import access, login, people
 from exchange.identity.actors import ANONYMOUS
 from exchange.identity.login import forms, rates, sessions
 from exchange.identity.people import Login
-from exchange.web.audiences import READING
+from exchange.web.audiences import READING, audience_of
 from exchange.web.redirects import local_path
 
 HOME = "account.start"
@@ -140,6 +140,8 @@ class LoginStore(SQLAlchemyUserDatastore):
         """The login with this address (kept in lower case) or session name; locked where it may be written."""
         ((name, value),) = kwargs.items()
         value = value.lower() if case_insensitive else value
+        if name == "fs_uniquifier" and request.method in READING and audience_of(current_app, request.endpoint):
+            return people.seen(value)
         statement = select(Login).where(getattr(Login, name) == value)
         if name == "fs_uniquifier" and request.method not in READING and request.blueprint == "security":
             statement = statement.with_for_update()

@@ -1,0 +1,196 @@
+"""Which pages need not be written anew for everybody who asks?
+
+A page that follows from a few facts alone is written once for all requests with the same facts, and kept in the
+memory of this process. The facts come from the database at every request (``Facts``), so what another process
+changed is seen by the next request; nothing is ever told to be forgotten. What is a person's own, his name and the
+token of his forms, is not kept: the page has holes for it, and they are filled at each answer.
+
+A browser that has the page already is told that it has (304), without the page being written or looked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from flask import Flask, current_app, g, render_template, request, session
+from flask_wtf.csrf import generate_csrf
+from markupsafe import escape
+from werkzeug.wrappers import Response
+
+from exchange import clock, revision
+from exchange.identity import access
+from exchange.identity.actors import Actor, Audience
+from exchange.web.language import current_language
+
+MIB: Final = 1 << 20
+_EXTENSION: Final = "kept_pages"
+_PROGRAM: Final = "digest_of_program"
+_LONGEST_ADDRESS: Final = 2_000
+# Nobody outside can write a hole into a page: the word is made when the process starts.
+_WORD: Final = secrets.token_hex(16)
+_HOLE: Final = re.compile(f"hole-{_WORD}-(name|token)")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the page follows from, as the database says it now, besides address, language and audience."""
+
+    facts: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A page in pieces: text, name of a hole, text, …"""
+
+    pieces: tuple[bytes, ...]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return sum(map(len, self.pieces)) + 500
+
+
+class Kept:
+    """The pages kept by this process, those asked for last, up to so many bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._pages: OrderedDict[Hashable, Written] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable) -> Written | None:
+        """The page that was written for this key."""
+        with self._lock:
+            page = self._pages.get(key)
+            if page is not None:
+                self._pages.move_to_end(key)
+        return page
+
+    def keep(self, key: Hashable, page: Written) -> None:
+        """Keep it; those that nobody has asked for longest make room."""
+        with self._lock:
+            before = self._pages.pop(key, None)
+            self._bytes += page.size - (before.size if before else 0)
+            self._pages[key] = page
+            while self._bytes > self._most and self._pages:
+                self._bytes -= self._pages.popitem(last=False)[1].size
+
+
+def init_app(app: Flask) -> None:
+    """Give the process its memory for pages (``KEPT_PAGES_MIB``) and let templates of kept pages have holes."""
+    app.extensions[_EXTENSION] = Kept(int(app.config["KEPT_PAGES_MIB"]) * MIB)
+    app.extensions[_PROGRAM] = _digest_of_program(Path(app.root_path))
+
+
+def page(facts: Callable[[], Facts | None], write: Callable[[], str]) -> Response | str:
+    """The page that ``write`` renders with ``render``; kept when ``facts`` can tell what it follows from.
+
+    What was read while the page was being written is read once more: a page that was overtaken is shown, not kept.
+    """
+    known = facts() if _may_be_kept() else None
+    if known is None:
+        return write()
+    actor = access.current_actor()
+    if actor.audience is not Audience.PUBLIC:
+        # Before the page is named: a token that came with it would make it another one at the next request.
+        session.setdefault(current_app.config["WTF_CSRF_FIELD_NAME"], secrets.token_hex(20))
+    key = (request.endpoint, request.full_path, current_language(), actor.audience, known.facts)
+    tag = _tag(key, actor)
+    if request.if_none_match.contains_weak(tag):
+        return _to_be_asked_again(Response(status=304), tag)
+    kept: Kept = current_app.extensions[_EXTENSION]
+    written = kept.get(key)
+    if written is None:
+        written = _write(write)
+        if facts() == known:
+            kept.keep(key, written)
+    return _to_be_asked_again(Response(_filled(written, actor), mimetype="text/html"), tag)
+
+
+def of_the_market() -> Facts:
+    """For pages that show the market and nothing else: whether it has changed, and the program's local date."""
+    moment = revision.moment()
+    on = clock.local_date(moment.at, current_app.config["PROGRAM_ZONE"])
+    return Facts((moment.market, on.isoformat()))
+
+
+def render(template: str, **values: Any) -> str:
+    """As Flask's; on a page that is being kept, with holes where the person's own stands."""
+    if g.get("keeps_page"):
+        nameless = replace(access.current_actor(), name=f"hole-{_WORD}-name")
+        values |= {"csrf_token": lambda: f"hole-{_WORD}-token", "current_actor": lambda: nameless}
+    return render_template(template, **values)
+
+
+def _may_be_kept() -> bool:
+    """Not in a demonstration, whose frame tells the time; not when the frame has something to say to this person."""
+    if current_app.config["DEMO"] or "_flashes" in session or len(request.full_path) > _LONGEST_ADDRESS:
+        return False
+    return request.method in {"GET", "HEAD"}
+
+
+def _write(write: Callable[[], str]) -> Written:
+    g.keeps_page = True
+    try:
+        text = write()
+    finally:
+        g.keeps_page = False
+    assert current_app.config["WTF_CSRF_FIELD_NAME"] not in g, "a kept page holds nobody's token"
+    return Written(tuple(piece.encode() for piece in _HOLE.split(text)))
+
+
+def _filled(written: Written, actor: Actor) -> bytes:
+    pieces = list(written.pieces)
+    holes = set(pieces[1::2])
+    own = {
+        b"name": str(escape(actor.name)).encode() if b"name" in holes else b"",
+        b"token": _token().encode() if b"token" in holes else b"",
+    }
+    pieces[1::2] = [own[hole] for hole in pieces[1::2]]
+    return b"".join(pieces)
+
+
+def _token() -> str:
+    """The token of this session's forms. It has no time limit of its own, so one signature serves the session."""
+    raw = session.get(current_app.config["WTF_CSRF_FIELD_NAME"])
+    return _signed(raw, current_app.secret_key) if raw else str(generate_csrf())
+
+
+@lru_cache(maxsize=4_096)
+def _signed(_raw: str, _secret: str | bytes | None) -> str:
+    return str(generate_csrf())
+
+
+def _tag(key: Hashable, actor: Actor) -> str:
+    """Names this very page as this very person's: facts, frame, name, the token of forms, and the program itself."""
+    token = session.get(current_app.config["WTF_CSRF_FIELD_NAME"])
+    own = (key, actor.login_id, actor.name, token, current_app.extensions[_PROGRAM])
+    return hashlib.blake2b(repr(own).encode(), digest_size=16).hexdigest()
+
+
+def _to_be_asked_again(response: Response, tag: str) -> Response:
+    """The browser may keep the answer, and asks each time whether it still holds: see ``safety.protect``."""
+    response.set_etag(tag, weak=True)
+    g.asked_again = True
+    return response
+
+
+def _digest_of_program(root: Path) -> str:
+    """Changes when code, templates, words or static files do: then every page is another one."""
+    made = hashlib.blake2b(digest_size=16)
+    for folder in ("templates", "static", "translations", "exchange", "providers", "enrollment"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix != ".pyc" and path.is_file():
+                stat = path.stat()
+                made.update(f"{path.name} {stat.st_mtime_ns} {stat.st_size}\n".encode())
+    return made.hexdigest()

@@ -1,0 +1,85 @@
+"""Is a question that takes one short trip answered like any other?"""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import bindparam, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.types import Text
+
+from exchange.database import db, to_microseconds, unit_of_work
+from exchange.glance import Glance
+from exchange.identity.actors import Audience
+from exchange.identity.people import Login, seen
+from tests.support.counting import statements
+from tests.support.signing_in import AT, make_login
+
+BY_NAME = Glance(
+    lambda: select(Login.id, Login.audience, Login.created_at).where(
+        Login.name == bindparam("name", type_=Text), Login.audience == Audience.WORKER
+    )
+)
+
+
+class TestGlance:
+    def test_tells_what_the_database_holds(self, app: Flask) -> None:
+        login_id = make_login(Audience.WORKER, "Ada Flores")
+        make_login(Audience.REGULATOR, "Ada Flores")
+
+        assert BY_NAME.rows(name="Ada Flores") == [(login_id, "worker", to_microseconds(AT))]
+        assert BY_NAME.row(name="Bo Chen") is None
+
+    def test_is_one_statement_outside_of_the_session(self, app: Flask) -> None:
+        with statements() as told:
+            BY_NAME.row(name="Ada Flores")
+
+        assert len(told) == 1
+        assert not db.session.registry().in_transaction()
+
+    def test_sees_only_what_is_committed(self, app: Flask) -> None:
+        login_id = make_login(Audience.WORKER, "Ada Flores")
+
+        with unit_of_work():
+            db.session.get_one(Login, login_id).name = "Ada Fields"
+            db.session.flush()
+            assert BY_NAME.row(name="Ada Fields") is None
+        assert BY_NAME.row(name="Ada Fields") is not None
+
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_outlives_a_connection_that_broke(self, app: Flask) -> None:
+        make_login(Audience.WORKER, "Ada Flores")
+        connection = db.engine.raw_connection()
+        driver = connection.driver_connection
+        assert driver is not None
+        connection.close()
+        driver.close()
+
+        assert BY_NAME.row(name="Ada Flores") is not None
+
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_says_in_the_usual_way_that_there_is_no_database(self, app: Flask) -> None:
+        nowhere = Flask("nowhere")
+        nowhere.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+        db.init_app(nowhere)
+
+        with nowhere.app_context(), pytest.raises(OperationalError):
+            BY_NAME.row(name="Ada Flores")
+
+
+class TestSeen:
+    def test_is_the_person_as_pages_show_him(self, app: Flask) -> None:
+        login_id = make_login(Audience.WORKER, "Ada Flores")
+        stored = db.session.get_one(Login, login_id)
+
+        found = seen(stored.fs_uniquifier)
+
+        assert found is not None
+        assert found.as_actor() == stored.as_actor()
+        assert (found.active, found.email, found.has_second_factor) == (True, stored.email, False)
+        assert found not in db.session
+
+    def test_is_nobody_when_the_session_was_ended(self, app: Flask) -> None:
+        make_login(Audience.WORKER, "Ada Flores")
+
+        assert seen("ended long ago") is None
