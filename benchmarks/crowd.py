@@ -7,9 +7,11 @@ other one in an open enrollment that is closed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 
@@ -40,6 +42,7 @@ CLOSED = datetime(2026, 12, 16, 8, tzinfo=UTC)
 EFFECTIVE = datetime(2027, 1, 1, 8, tzinfo=UTC)
 LINES = (("paid_leave", Unit.USD), ("paid_leave", Unit.MIN), ("retirement", Unit.USD), ("training", Unit.USD))
 ROOT = Path(__file__).parents[1]
+CHUNK = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,21 @@ class Crowd:
         return self.workers * len(LINES)
 
 
-def gather(workers: int) -> Crowd:
-    """Fill the current application's (empty, migrated) database."""
+def gather(workers: int, *, rounds: int = 0, together: bool = False) -> Crowd:
+    """Fill the current application's (empty, migrated) database.
+
+    ``rounds``: so many contributions of three transfers each for everybody, besides the entry of four
+    that opens his lines; ``together``: all are with one provider, and stay there.
+    """
     policy = read_file(ROOT / "policies" / "washington_demo.yaml").on(EFFECTIVE.date())
     places = in_unit_of_work(lambda: _market(policy))
+    if together:
+        places |= {f"second_{what}": places[f"first_{what}"] for what in ("provider", "package", "version")}
     no = "0" if is_sqlite() else "FALSE"
     in_unit_of_work(
         lambda: [db.session.execute(text(people.format(no=no)), {"n": workers, **places}) for people in _PEOPLE]
     )
-    in_unit_of_work(lambda: _books(workers, places))
+    in_unit_of_work(lambda: _books(workers, rounds, places))
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE" if is_sqlite() else "VACUUM ANALYZE"))
     return Crowd(workers, policy, places["window"])
@@ -147,9 +156,12 @@ _PEOPLE = (
 )
 
 
-def _books(workers: int, places: dict[str, int]) -> None:
-    """One entry for each worker that fills his four lines from the world's side."""
+def _books(workers: int, rounds: int, places: dict[str, int]) -> None:
+    """For each worker one entry that fills his four lines from the world's side, and ``rounds`` contributions."""
     given = {"n": workers, **places, "on": LONG_AGO.date().isoformat()}
+    if not is_sqlite():
+        # What refers to what is right by construction, and looking it up would take most of the time.
+        db.session.execute(text("SET LOCAL session_replication_role = replica"))
     for component, unit in LINES:
         db.session.execute(
             text(
@@ -159,27 +171,58 @@ def _books(workers: int, places: dict[str, int]) -> None:
             ),
             given,
         )
-    on = ":on" if is_sqlite() else "CAST(:on AS date)"
-    amount = "100 + a.id % 900"
-    world = "CASE WHEN a.unit = 'USD' THEN :money ELSE :time END"
-    mine = "FROM ledger_account a WHERE a.holder_id IS NOT NULL"
-    for statement in (
-        (
-            f"INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on) {_NUMBERS}"
-            f" SELECT n, 'crowd:' || n, 'crowd', :long_ago, {on} FROM numbers"
-        ),
-        "INSERT INTO ledger_key (key, entry_id) SELECT key, id FROM ledger_entry",
-        (
-            "INSERT INTO ledger_transfer (entry_id, seq, source_id, target_id, unit, amount) SELECT a.holder_id,"
-            f" row_number() OVER (PARTITION BY a.holder_id ORDER BY a.id) - 1, {world}, a.id, a.unit, {amount} {mine}"
-        ),
-        f"INSERT INTO ledger_balance (account_id, amount) SELECT a.id, {amount} {mine}",
-        (
-            "UPDATE ledger_shared_balance SET amount = -(SELECT sum(t.amount) FROM ledger_transfer t"
-            " WHERE t.source_id = ledger_shared_balance.account_id)"
-        ),
-    ):
-        db.session.execute(text(statement), given)
+    for low in range(1, workers + 1, CHUNK):
+        chunk = {**given, "low": low, "high": min(low + CHUNK - 1, workers)}
+        _fill(chunk, _OPENING, base=0)
+        for number in range(1, rounds + 1):
+            _fill(chunk, _CONTRIBUTION, base=number * workers)
+    total = "SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t WHERE t.source_id ="
+    db.session.execute(text(f"UPDATE ledger_shared_balance SET amount = -({total} ledger_shared_balance.account_id)"))
     if not is_sqlite():
-        for table in ("worker", "benefit_account", "ledger_entry"):
-            db.session.execute(text(f"SELECT setval('{table}_id_seq', :n)"), given)
+        for table, highest in (
+            ("worker", workers),
+            ("benefit_account", workers),
+            ("ledger_entry", (rounds + 1) * workers),
+        ):
+            db.session.execute(text(f"SELECT setval('{table}_id_seq', :n)"), {"n": highest})
+
+
+def _fill(chunk: dict[str, Any], statements: Sequence[str], *, base: int) -> None:
+    """The entries ``base + n`` of some workers, their transfers, and what these change."""
+    for statement in statements:
+        on = ":on" if is_sqlite() else "CAST(:on AS date)"
+        # A flat number of rows at a time: SQLite sorts them in this process's memory, which is what is measured.
+        db.session.execute(text(statement.format(base=base, on=on)), chunk)
+
+
+_SOME = "WITH RECURSIVE numbers(n) AS (SELECT CAST(:low AS bigint) UNION ALL SELECT n + 1 FROM numbers WHERE n < :high)"
+_ENTRIES = (
+    (
+        f"INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on) {_SOME}"
+        " SELECT n + {base}, 'crowd:' || (n + {base}), 'crowd', :long_ago, {on} FROM numbers"
+    ),
+    (
+        "INSERT INTO ledger_key (key, entry_id) SELECT key, id FROM ledger_entry"
+        " WHERE id BETWEEN :low + {base} AND :high + {base}"
+    ),
+)
+_MINE = "FROM ledger_account a WHERE a.holder_id BETWEEN :low AND :high"
+_SEQ = "row_number() OVER (PARTITION BY a.holder_id ORDER BY a.id) - 1"
+_WORLD = "CASE WHEN a.unit = 'USD' THEN :money ELSE :time END"
+_OPENING = (
+    *_ENTRIES,
+    (
+        "INSERT INTO ledger_transfer (entry_id, seq, source_id, target_id, unit, amount)"
+        f" SELECT a.holder_id + {{base}}, {_SEQ}, {_WORLD}, a.id, a.unit, 100 + a.id % 900 {_MINE}"
+    ),
+    f"INSERT INTO ledger_balance (account_id, amount) SELECT a.id, 100 + a.id % 900 {_MINE}",
+)
+# A contribution is divided among the three components that are counted in money.
+_CONTRIBUTION = (
+    *_ENTRIES,
+    (
+        "INSERT INTO ledger_transfer (entry_id, seq, source_id, target_id, unit, amount)"
+        f" SELECT a.holder_id + {{base}}, {_SEQ}, :money, a.id, a.unit, 100 {_MINE} AND a.unit = 'USD'"
+    ),
+    (f"UPDATE ledger_balance SET amount = amount + 100 WHERE account_id IN (SELECT a.id {_MINE} AND a.unit = 'USD')"),
+)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from exchange.ledger import liabilities, merkle
-from exchange.ledger.liabilities import MAX_SUM, BadTree, Builder, Node
+from exchange.ledger import encoding, liabilities, merkle
+from exchange.ledger.liabilities import MAX_SUM, BadTree, Builder, LeafMaker, Node
 from tests.support.vectors import opening, scope, vectors
 
 FOUND = vectors("liabilities")
@@ -40,6 +40,14 @@ class TestLeaf:
             assert key.hex() == found["worker_key"]
             assert liabilities.nonce_of(key, SCOPE.period_salt).hex() == found["nonce"]
             assert liabilities.leaf(SCOPE.tree_id, opening(found)).hash.hex() == found["leaf_hash"]
+
+    def test_made_for_one_of_a_million_is_the_same(self) -> None:
+        maker = LeafMaker(SCOPE, bytes.fromhex(FOUND["master_key"]))
+
+        for found in LEAVES:
+            who = (found["account_number"], found["email"].lower(), found["legal_name"])
+            hashed, nonce = maker.make(*map(encoding.plain, who), found["balance"])
+            assert (hashed.hex(), nonce.hex()) == (found["leaf_hash"], found["nonce"])
 
     @pytest.mark.parametrize("balance", [-1, 2**63])
     def test_of_a_balance_out_of_range_is_refused(self, balance: int) -> None:
