@@ -45,8 +45,10 @@ class TestLeaf:
         maker = LeafMaker(SCOPE, bytes.fromhex(FOUND["master_key"]))
 
         for found in LEAVES:
-            who = (found["account_number"], found["email"].lower(), found["legal_name"])
-            hashed, nonce = maker.make(*map(encoding.plain, who), found["balance"])
+            number, email, name = map(
+                encoding.plain, (found["account_number"], found["email"].lower(), found["legal_name"])
+            )
+            hashed, nonce = maker.make(number, email, name, found["balance"])
             assert (hashed.hex(), nonce.hex()) == (found["leaf_hash"], found["nonce"])
 
     @pytest.mark.parametrize("balance", [-1, 2**63])
