@@ -5,18 +5,20 @@ another of the same unit; an entry is a list of transfers under one key. An entr
 balance can therefore not be written. The key says the deed (``switch:2027:1204``): the same key with
 the same content is the entry that is already there, with other content it is refused.
 
-Postings are first staged in temporary tables, then written set by set; ``post_staged`` serves
-callers that stage millions of rows with one ``INSERT … SELECT`` instead of bringing them to Python.
-Nothing here locks a row that all writers share: changes of shared accounts are appended as deltas.
+A few postings are written at once (``small_posts``); many, and those whose keys are there already, are
+staged in temporary tables and written set by set. ``post_staged`` serves callers that stage millions of
+rows with one ``INSERT … SELECT`` instead of bringing them to Python. Nothing here locks a row that all
+writers share: changes of shared accounts are appended as deltas.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import (
@@ -38,10 +40,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
-from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of
+from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of, to_microseconds
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
-from exchange.ledger import accounts, balances, locks, staging
+from exchange.ledger import balances, locks, small_posts, staging
 from exchange.ledger.accounts import LedgerBalance
 from exchange.money import MAX_AMOUNT, Unit
 
@@ -115,6 +117,9 @@ class LedgerDetail(Base):
 
 
 MAX_KEY = 200  # characters
+DEED = "ledger.posted"
+# Entries and transfers together: up to here they are posted faster without being staged.
+SMALL = 1_000
 
 
 class BadPosting(Refusal):
@@ -169,40 +174,31 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
     if not postings:
         return {}
     _check(postings)
+    claimed: Mapping[str, int] = {}
+    if sum(1 + len(p.transfers) for p in postings) <= SMALL:
+        db.session.flush()  # what the session has not written yet comes before the entry
+        outcome = small_posts.write(_asked(postings, by=by, at=at))
+        if not outcome.suffices:
+            raise InsufficientBalance(_l("The balance does not suffice."))
+        claimed = outcome.claimed
+    if len(claimed) < len(postings):
+        stage(postings, claimed)
+        post_staged(by=by, at=at, subject=postings[0].key)
+        keys = select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key)))
+        claimed = dict(db.session.execute(keys).all())
+    return dict(claimed)
+
+
+def stage(postings: Sequence[Posting], claimed: Mapping[str, int]) -> None:
+    """Put postings where ``post_staged`` finds them; ``claimed`` are keys that this transaction holds already."""
     staging.clear()
     ids = staging.allot_ids(len(postings))
     entries, transfers = [], []
-    for ordinal, (p, entry_id) in enumerate(zip(postings, ids, strict=True)):
-        salt = (p.salt or secrets.token_bytes(32)) if p.details is not None else None
-        entries.append(
-            {
-                "ordinal": ordinal,
-                "entry_id": entry_id,
-                "key": p.key,
-                "kind": p.kind,
-                "effective_on": p.effective_on,
-                "details_digest": details_digest(salt, p.details) if salt and p.details is not None else None,
-                "salt": salt,
-                "details": p.details,
-                "corrects_id": p.corrects_id,
-            }
-        )
-        transfers += [
-            {
-                "entry_id": entry_id,
-                "seq": seq,
-                "source_id": t.source_id,
-                "target_id": t.target_id,
-                "unit": t.unit,
-                "amount": t.amount,
-            }
-            for seq, t in enumerate(p.transfers)
-        ]
+    for ordinal, (p, new_id) in enumerate(zip(postings, ids, strict=True)):
+        entry_id = claimed.get(p.key, new_id)
+        entries.append({"entry_id": entry_id, "effective_on": p.effective_on, **_columns(p, ordinal)})
+        transfers += [{"entry_id": entry_id, **_transfer(t, seq)} for seq, t in enumerate(p.transfers)]
     staging.add(entries, transfers)
-    post_staged(by=by, at=at, subject=postings[0].key)
-    return dict(
-        db.session.execute(select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key)))).all()
-    )
 
 
 def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
@@ -215,31 +211,24 @@ def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
     staging.sum_changes()
     locks.lock_changed_balances()
     _refuse_negative()
-    _write_entries(at)
-    _write_transfers()
-    balances.apply_staged_changes()
-    audit.record("ledger.posted", f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
-    return new
-
-
-def post_moves(*, by: Actor, at: datetime, subject: str) -> None:
-    """Write the staged entries whose transfers stand in ``staging.move``, all or none, opening lines on the way.
-
-    The caller holds the balances of all lines of these holders, and each move takes all that its source held then: so
-    no line falls below zero, and each source changes once. Refuses ``KeyReused`` for every key that is there already.
-    """
-    new = _claim_keys()
-    accounts.open_staged()
-    _write_entries(at)
-    m = staging.move.c
     db.session.execute(
-        insert(core(LedgerTransfer)).from_select(
-            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
-            select(m.entry_id, m.seq, m.source_id, m.target_id, m.unit, m.amount),
+        insert(core(LedgerEntry)).from_select(
+            ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
+            select(
+                _e.c.entry_id,
+                _e.c.key,
+                _e.c.kind,
+                literal(at, Instant),
+                _e.c.effective_on,
+                _e.c.details_digest,
+                _e.c.corrects_id,
+            ).where(_e.c.is_new),
         )
     )
-    balances.apply_staged_moves()
-    audit.record("ledger.posted", f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
+    _write_transfers()
+    balances.apply_staged_changes()
+    audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
+    return new
 
 
 def details_digest(salt: bytes, details: str) -> bytes:
@@ -248,6 +237,52 @@ def details_digest(salt: bytes, details: str) -> bytes:
 
 
 _e, _t = staging.entry, staging.transfer
+
+
+def _asked(postings: Sequence[Posting], *, by: Actor, at: datetime) -> small_posts.Asked:
+    when = to_microseconds(at)
+    entries, transfers = [], []
+    changes: dict[int, int] = {}
+    for ordinal, p in enumerate(postings):
+        dated = {"posted_at": when, "effective_on": p.effective_on.isoformat()}
+        entries.append({**dated, **_columns(p, ordinal)})
+        for seq, t in enumerate(p.transfers):
+            transfers.append({"ordinal": ordinal, **_transfer(t, seq)})
+            changes[t.source_id] = changes.get(t.source_id, 0) - t.amount
+            changes[t.target_id] = changes.get(t.target_id, 0) + t.amount
+    if any(abs(delta) > MAX_AMOUNT for delta in changes.values()):
+        raise BadPosting(_l("The transfers together move more than the ledger can hold."))
+    event = audit.event(DEED, f"entry:{postings[0].key}", by=by, at=at, facts=f"entries={len(postings)}")
+    return small_posts.Asked(
+        entries,
+        transfers,
+        [{"account_id": id_, "delta": changes[id_]} for id_ in sorted(changes)],
+        {**event, "at": when},
+    )
+
+
+def _columns(posting: Posting, ordinal: int) -> dict[str, Any]:
+    """What both ways into the books need of a posting."""
+    salt = (posting.salt or secrets.token_bytes(32)) if posting.details is not None else None
+    return {
+        "ordinal": ordinal,
+        "key": posting.key,
+        "kind": posting.kind,
+        "details_digest": details_digest(salt, posting.details) if salt and posting.details is not None else None,
+        "salt": salt,
+        "details": posting.details,
+        "corrects_id": posting.corrects_id,
+    }
+
+
+def _transfer(transfer: Transfer, seq: int) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "source_id": transfer.source_id,
+        "target_id": transfer.target_id,
+        "unit": transfer.unit,
+        "amount": transfer.amount,
+    }
 
 
 def _check(postings: Sequence[Posting]) -> None:
@@ -279,8 +314,8 @@ def _claim_keys() -> int:
     if other is not None:
         raise KeyReused(_l("This was already entered with other content."), key=other)
     repeated = select(LedgerKey.key).where(LedgerKey.key == _e.c.key, LedgerKey.entry_id != _e.c.entry_id)
-    db.session.execute(update(_e).where(repeated.exists()).values(is_new=False))
-    return rows_of(claimed)
+    # All others are new: their keys were written just now, or before by this very transaction.
+    return int(staged) - rows_of(db.session.execute(update(_e).where(repeated.exists()).values(is_new=False)))
 
 
 def _reused_with_other_content() -> Select[str]:
@@ -332,23 +367,6 @@ def _refuse_negative() -> None:
     )
     if db.session.execute(short).first() is not None:
         raise InsufficientBalance(_l("The balance does not suffice."))
-
-
-def _write_entries(at: datetime) -> None:
-    db.session.execute(
-        insert(core(LedgerEntry)).from_select(
-            ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
-            select(
-                _e.c.entry_id,
-                _e.c.key,
-                _e.c.kind,
-                literal(at, Instant),
-                _e.c.effective_on,
-                _e.c.details_digest,
-                _e.c.corrects_id,
-            ).where(_e.c.is_new),
-        )
-    )
 
 
 def _write_transfers() -> None:
