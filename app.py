@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from flask_migrate import Migrate
 
 import enrollment.api
+import enrollment.check_statement_jobs
 import enrollment.commands
 import enrollment.demo
 import enrollment.figures
@@ -42,7 +43,14 @@ PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
 IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 # Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
-JOBS = (exchange.jobs, exchange.sealing_jobs, providers.jobs, enrollment.jobs, enrollment.liability_jobs)
+JOBS = (
+    exchange.jobs,
+    exchange.sealing_jobs,
+    providers.jobs,
+    enrollment.jobs,
+    enrollment.liability_jobs,
+    enrollment.check_statement_jobs,
+)
 # Importing this module adds what providers filed to the regulator's bundle: see exchange/ledger/bundle.py.
 BUNDLE_PARTS = (providers.bundle_parts,)
 # Importing these modules adds their figures to /metrics: see exchange/figures.py.

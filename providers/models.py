@@ -293,6 +293,7 @@ class ReserveCheck(Base):
     __table_args__ = (
         one_of("cause", CheckCause),
         Index("ix_reserve_check_provider_id_on_date", "provider_id", "on_date"),
+        Index("ix_reserve_check_checked_at", "checked_at"),
         # Each day and provider has exactly one daily check (domain §12, rule 10).
         Index(
             "uq_reserve_check_daily", "provider_id", "on_date",
@@ -317,6 +318,8 @@ class ReserveCheck(Base):
     pooled_cents: Mapped[int]
     contingency_cents: Mapped[int]
     required_cents: Mapped[int]
+    # The size of the sealed journal that the ledger's figure speaks of; empty where nothing was sealed lately.
+    journal_size: Mapped[int | None] = mapped_column(ForeignKey("seal_checkpoint.size"))
     # Net cash of settlements in effect since the filing's date: in with members who came, out with those who left.
     settlement_cents: Mapped[int]
     held_cents: Mapped[int]
@@ -325,6 +328,17 @@ class ReserveCheck(Base):
     # The rung by the ratio alone, and the one that counts: lower where a filing is overdue.
     ratio_tier: Mapped[str]
     tier: Mapped[str]
+
+
+class ReserveCheckStatement(Base):
+    """A statement of liabilities that a check rests on: signed, of the same size of the journal. Never changed."""
+
+    __tablename__ = "reserve_check_statement"
+
+    check_id: Mapped[int] = mapped_column(ForeignKey("reserve_check.id"), primary_key=True, autoincrement=False)
+    statement_id: Mapped[int] = mapped_column(
+        ForeignKey("liability_statement.id"), primary_key=True, autoincrement=False
+    )
 
 
 class Finding(Base):

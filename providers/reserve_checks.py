@@ -18,7 +18,7 @@ from exchange import audit
 from exchange.database import db
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
-from exchange.ledger import invariants
+from exchange.ledger import earlier, invariants
 from exchange.ledger.accounts import AccountKind, LedgerAccount
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer
 from exchange.money import Unit
@@ -45,17 +45,21 @@ def check(
     """Check these providers (None: every one that had applied by ``on``) and act where a border is crossed.
 
     Returns the standings that were written down. A daily check that is there already is not made again.
+    Where the journal is sealed, what is owed is that of its last checkpoint, which the check names: to be
+    held against the statements that are made of the same journal (see ``reserve_citations``).
     A check for a day before one that was checked already is written down and changes nothing else.
     """
     occasion = Occasion(on, policy, by, at)
     providers = _held_still(provider_ids, on=on, cause=cause)
-    found = reserve_standing.standings(list(providers), policy=policy, on=on)
+    sealed = earlier.sealed_lately(at)
+    size = None if sealed is None else sealed.size
+    found = reserve_standing.standings(list(providers), policy=policy, on=on, size=size)
     standings = [standing for standing in found.values() if standing.position.applied_on <= on]
     if not standings:
         return []
     outdated = _checked_after(on)
     highest = _highest_ratios(occasion)
-    check_ids = _write(standings, occasion, cause=cause, late=late)
+    check_ids = _write(standings, occasion, cause=cause, late=late, size=size)
     for standing in standings:
         id_ = standing.position.provider_id
         if id_ not in outdated:
@@ -104,7 +108,9 @@ def _held_still(provider_ids: Collection[int] | None, *, on: date, cause: CheckC
     return providers
 
 
-def _write(standings: Sequence[Standing], occasion: Occasion, *, cause: CheckCause, late: bool) -> Mapping[int, int]:
+def _write(
+    standings: Sequence[Standing], occasion: Occasion, *, cause: CheckCause, late: bool, size: int | None
+) -> Mapping[int, int]:
     """Write the checks; gives the id of each provider's."""
     rows = [
         {
@@ -116,6 +122,7 @@ def _write(standings: Sequence[Standing], occasion: Occasion, *, cause: CheckCau
             "filing_id": standing.position.filing_id,
             "filing_overdue": standing.filing_overdue,
             "liabilities_cents": standing.position.liabilities_cents,
+            "journal_size": size,
             "individual_cents": standing.required.individual_cents,
             "pooled_cents": standing.required.pooled_cents,
             "contingency_cents": standing.required.contingency_cents,
@@ -184,14 +191,15 @@ def _findings_of(actor: Actor) -> ColumnElement[bool]:
 # --- what always holds ----------------------------------------------------------------------------
 
 
-@invariants.rule(9, "the last reserve check and the ledger know one figure")
+@invariants.rule(9, "the last reserve check, its statements and the ledger know one figure")
 def _checks_agree_with_the_ledger() -> Iterator[str]:
     """What a provider owes now, less what was posted since its last check, is what the check says.
 
-    A posting that was under way when the check was made is not told from one before it by its time:
-    where one lies within the minute before the check, nothing is said.
+    Of checks that name no size of the journal (the others: ``reserve_citations``). A posting that was under
+    way when the check was made is not told from one before it by its time: where one lies within the
+    minute before the check, nothing is said.
     """
-    last = reserve_standing.latest_checks()
+    last = {id_: check for id_, check in reserve_standing.latest_checks().items() if check.journal_size is None}
     if not last:
         return
     owed = reserve_standing.liabilities(None)

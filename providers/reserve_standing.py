@@ -18,6 +18,7 @@ from sqlalchemy.orm import QueryableAttribute
 from exchange.calendar import first_instant
 from exchange.clock import local_date
 from exchange.database import db
+from exchange.ledger import earlier
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer
 from exchange.money import Unit
@@ -43,8 +44,13 @@ class CheckPoint:
     tier: str
 
 
-def positions(provider_ids: Collection[int] | None, *, policy: Policy, on: date) -> dict[int, Position]:
-    """The facts about these providers (None: all) by the present books, with the filings as of ``on`` or before."""
+def positions(
+    provider_ids: Collection[int] | None, *, policy: Policy, on: date, size: int | None = None
+) -> dict[int, Position]:
+    """The facts about these providers (None: all) by the present books, with the filings as of ``on`` or before.
+
+    With a ``size``, liabilities are those of the sealed journal of so many entries, to the cent.
+    """
     applied = {
         id_: local_date(at, policy.zone)
         for id_, at in db.session.execute(
@@ -53,11 +59,11 @@ def positions(provider_ids: Collection[int] | None, *, policy: Policy, on: date)
             .order_by(Provider.organization_id)
         )
     }
-    owed = liabilities(provider_ids)
+    owed = liabilities(provider_ids, size=size)
     pooled = _pooled(provider_ids, rules=policy.reserves.requirement, on=on)
     filings = _last_filings(provider_ids, on=on)
     holdings = _holdings(filings)
-    settled = _settled_since(filings, zone=policy.zone)
+    settled = _settled_since(filings, zone=policy.zone, before=None if size is None else earlier.first_after(size))
     previous = _previous_tiers(provider_ids)
     found = {}
     for id_, applied_on in applied.items():
@@ -78,9 +84,11 @@ def positions(provider_ids: Collection[int] | None, *, policy: Policy, on: date)
     return found
 
 
-def standings(provider_ids: Collection[int] | None, *, policy: Policy, on: date) -> dict[int, Standing]:
-    """How these providers (None: all) stand now."""
-    return _all_standing(positions(provider_ids, policy=policy, on=on), policy=policy, on=on)
+def standings(
+    provider_ids: Collection[int] | None, *, policy: Policy, on: date, size: int | None = None
+) -> dict[int, Standing]:
+    """How these providers (None: all) stand now, or by what they owed when the journal had ``size`` entries."""
+    return _all_standing(positions(provider_ids, policy=policy, on=on, size=size), policy=policy, on=on)
 
 
 def projected(deltas: Mapping[int, int], *, policy: Policy, on: date) -> dict[int, Standing]:
@@ -143,21 +151,22 @@ def latest_checks(provider_ids: Collection[int] | None = None) -> dict[int, Rese
     return {check.provider_id: check for check in db.session.execute(rows).scalars()}
 
 
-def liabilities(provider_ids: Collection[int] | None) -> dict[int, int]:
+def liabilities(provider_ids: Collection[int] | None, *, size: int | None = None) -> dict[int, int]:
     """What providers owe their workers, in cents: the sum of the workers' lines in their books.
 
-    Leave minutes are not added: their cash value was set aside in cents when they were earned.
+    Now, or when the sealed journal had ``size`` entries. Leave minutes are not added: their cash value
+    was set aside in cents when they were earned.
     """
-    rows = (
-        select(LedgerAccount.organization_id, func.sum(LedgerBalance.amount).cast(BigInteger))
-        .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
-        .where(
-            LedgerAccount.kind == AccountKind.WORKER,
-            LedgerAccount.unit == Unit.USD,
-            _among(LedgerAccount.organization_id, provider_ids),
-        )
-        .group_by(LedgerAccount.organization_id)
-    )
+    a, b = LedgerAccount, LedgerBalance
+    lines = (a.kind == AccountKind.WORKER) & (a.unit == Unit.USD) & _among(a.organization_id, provider_ids)
+    held = select(a.organization_id, b.amount.label("cents")).join(b, b.account_id == a.id).where(lines)
+    amounts = held.subquery()
+    if size is not None:
+        net = earlier.net_after(size)
+        since = select(a.organization_id, -net.c.amount).join(net, net.c.account_id == a.id).where(lines)
+        amounts = union_all(held, since).subquery()
+    cents = func.sum(amounts.c.cents).cast(BigInteger)
+    rows = select(amounts.c.organization_id, cents).group_by(amounts.c.organization_id)
     return dict(db.session.execute(rows).all())
 
 
@@ -209,11 +218,12 @@ def _last_filings(provider_ids: Collection[int] | None, *, on: date) -> dict[int
     return {provider_id: (id_, as_of) for provider_id, id_, as_of in db.session.execute(rows)}
 
 
-def _settled_since(filings: Mapping[int, tuple[int, date]], *, zone: str) -> dict[int, int]:
+def _settled_since(filings: Mapping[int, tuple[int, date]], *, zone: str, before: datetime | None) -> dict[int, int]:
     """The net cash that settlements in effect after each provider's filing gave it, or asked of it.
 
     What a provider owes for members who left counts against its reserves, paid or not; the next filing
-    shows it (domain §9).
+    shows it (domain §9). A switch that is not in the books that the liabilities are of is not in here
+    either: ``before`` is when the first posting that is missing there was made.
     """
     if not filings:
         return {}
@@ -224,6 +234,8 @@ def _settled_since(filings: Mapping[int, tuple[int, date]], *, zone: str) -> dic
         .join(b, b.id == p.batch_id)
         .where(b.effective_at >= earliest, p.organization_id.in_(filings))
     )
+    if before is not None:
+        rows = rows.where(b.netted_at < before)
     settled: dict[int, int] = {}
     for provider_id, effective_at, cents in db.session.execute(rows):
         if local_date(effective_at, zone) > filings[provider_id][1]:

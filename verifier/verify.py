@@ -26,15 +26,14 @@ from functools import lru_cache, partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP = 2**63 - 1, 2**95 - 1, 2**32, 10_000
-UNITS = ("USD", "MIN")
+MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP, UNITS = 2**63 - 1, 2**95 - 1, 2**32, 10_000, ("USD", "MIN")
 MEMBERS = "checkpoint keys accounts entries seals statements confidential/leaves filings rules reserves"
-STATED, SHOWN = "statements", 20  # so many findings are shown for each check
+LEAVES, STATED, OWED = "confidential/leaves", "statements", "what is owed by reserve checks"
+BARE, SHOWN = f"{STATED} without leaves here: their sums alone", 20  # so many findings are shown for each check
 LIMITS = """Assets are not seen, only what was filed about them. Who was left out of books and statements alike is found
-only when he checks himself. That a sum was owed at a check's instant, pooled cost and lateness are taken as told."""
+only when he checks himself. Pooled cost and lateness are taken as told."""
 STATEMENT = re.compile(
     r"pbx-pol/v1\nexchange (\S+)\nprovider (\S+)\ncomponent (\S+)\nunit (USD|MIN)\nasof ([0-9]{4}-[0-9]{2}-[0-9]{2})\n"
     r"journal ([0-9]+) (\S+)\nsalt (\S+)\ncount ([0-9]+)\nsum ([0-9]+)\nroot (\S+)\n"
@@ -63,8 +62,7 @@ class Report:
 
     def __init__(self) -> None:
         self.checks: dict[str, tuple[int, int, list[str]]] = {}
-        self.notes: list[str] = []
-        self.ok = True
+        self.notes, self.ok = list[str](), True
 
     def expect(self, name: str, holds: object, finding: str = "") -> None:
         """Count one test of a check."""
@@ -119,13 +117,9 @@ def whole(number: Any, at_most: int = MAX_SUM) -> int:
 
 
 @lru_cache(1024)
-def signed(public: bytes, text: str, signature: bytes) -> bool:
-    """Whether an Ed25519 signature holds."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
-    except InvalidSignature:
-        return False
-    return True
+def check_signature(public: bytes, text: str, signature: bytes) -> None:
+    """Raise ``InvalidSignature`` unless an Ed25519 signature holds."""
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
 
 
 class Keys:
@@ -149,7 +143,7 @@ class Keys:
         for line in signatures[:-1].split("\n"):
             name, spelled = matched(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$", line)
             need((name, (blob := b64(spelled, 68))[:4]) in self.known, f"signed by an unknown key of {name}")
-            need(signed(self.known[name, blob[:4]], text, blob[4:]), f"the signature of {name} does not hold")
+            check_signature(self.known[name, blob[:4]], text, blob[4:])
             signers.add(name)
         need(signers.issuperset(needed), f"not signed by {' and '.join(needed)}")
         return text, ", ".join(sorted(signers))
@@ -202,23 +196,24 @@ def siblings(index: int, size: int) -> list[tuple[bool, int]]:
 
 
 def extends(old: Head, new: Head, path: Sequence[str]) -> None:
-    """The journal of ``new`` begins with that of ``old`` (RFC 6962, 2.1.2)."""
-    need(1 <= old.size <= new.size, "the journal did not grow")
-    rest = [unhex(text) for text in path]
-
-    def roots(before: int, after: int, *, whole_tree: bool) -> tuple[bytes, bytes]:
-        if before == after:
-            node = old.root if whole_tree else rest.pop()
-            return node, node
-        left = 1 << ((after - 1).bit_length() - 1)
-        beside = rest.pop()
-        if before <= left:
-            first, second = roots(before, left, whole_tree=whole_tree)
-            return first, join_hashes(second, beside)
-        first, second = roots(before - left, after - left, whole_tree=False)
-        return join_hashes(beside, first), join_hashes(beside, second)
-
-    need(roots(old.size, new.size, whole_tree=True) == (old.root, new.root) and not rest, "a fork of the journal")
+    """The journal of ``new`` begins with that of ``old`` (RFC 9162, 2.1.4.2)."""
+    if old == new:
+        return need(not path, "a journal extends itself without a proof")
+    need(1 <= old.size < new.size, "the journal did not grow")
+    first, last, rest = old.size - 1, new.size - 1, [unhex(text) for text in path]
+    while first & 1:
+        first, last = first >> 1, last >> 1
+    before = after = rest.pop(0) if first else old.root
+    for node in rest:
+        need(last, "the path is too long")
+        if first & 1 or first == last:
+            before, after = join_hashes(node, before), join_hashes(node, after)
+            while first and not first & 1:
+                first, last = first >> 1, last >> 1
+        else:
+            after = join_hashes(after, node)
+        first, last = first >> 1, last >> 1
+    return need((before, after, last) == (old.root, new.root, 0), "a fork of the journal")
 
 
 class Head(NamedTuple):
@@ -233,7 +228,6 @@ class Entry(NamedTuple):
 
     entry_id: str
     key: str
-    posted_at: int
     kind: str
     details: bytes
     transfers: list[tuple[str, str, str, int]]
@@ -255,20 +249,17 @@ def parse_entry(content: bytes) -> Entry:
         at += length
         return content[at - length : at]
 
-    def number(length: int) -> int:
-        return int.from_bytes(field(length), "big")
-
     def text() -> str:
-        return lp(field(number(4)).decode())[4:].decode()
+        return lp(field(int.from_bytes(field(4), "big")).decode())[4:].decode()
 
-    entry_id, key, posted_at, _, kind, details = text(), text(), number(8), text(), text(), field(32)
+    entry_id, key, _posted_at, _effective_on, kind, details = text(), text(), field(8), text(), text(), field(32)
     transfers = []
-    for _ in range(number(4)):
-        source, target, unit, amount = text(), text(), text(), number(8)
+    for _ in range(int.from_bytes(field(4), "big")):
+        source, target, unit, amount = text(), text(), text(), int.from_bytes(field(8), "big")
         need(1 <= amount <= MAX_BALANCE and unit in UNITS and source != target, "a transfer that cannot be")
         transfers.append((source, target, unit, amount))
     need(content[:5] == b"PBXJ\x01" and at == len(content), "this is no entry, or more than one")
-    return Entry(entry_id, key, posted_at, kind, details, transfers)
+    return Entry(entry_id, key, kind, details, transfers)
 
 
 class Statement(NamedTuple):
@@ -382,23 +373,21 @@ def verify_json(path: Path, pinned: Sequence[str], report: Report) -> None:
 
 
 class Bundle:
-    """A bundle that is being replayed; memory grows by 16 bytes for each ledger account, not with the journal."""
+    """A bundle that is being replayed: 16 bytes for each ledger account, a bit for each entry, and what was stated."""
 
     def __init__(self, archive: zipfile.ZipFile, keys: Keys, exchange: str, report: Report) -> None:
         self.archive, self.keys, self.exchange, self.report = archive, keys, exchange, report
         self.places: dict[tuple[str, ...], int] = {}  # (provider, kind, component, unit) → its number
         self.totals: Counter[tuple[str, ...]] = Counter()
         self.place, self.balance, self.seen = array("i"), array("q"), array("i")
-        self.checks = [json.loads(line) for line in self.lines("reserves")]
-        # By when a provider must have owed what a reserve check says, and which of these the books came to.
-        self.wanted = {(one["provider"], one["liabilities"]): one["checked_at"] for one in self.checks}
-        self.owed: Counter[str] = Counter()
-        self.reached = {key for key in self.wanted if not key[1]}
+        self.ids = bytearray()  # a bit for each entry's number
+        self.checks: dict[int | None, list[Any]] = {}  # by the size of the journal: who, what he owes, what is cited
+        for one in map(json.loads, self.lines("reserves")):
+            self.checks.setdefault(one["journal"], []).append((one["provider"], one["liabilities"], one["cites"]))
 
     def lines(self, name: str) -> Iterator[str]:
         """The lines of a member, one at a time."""
-        with io.TextIOWrapper(self.archive.open(name), encoding="utf-8", newline="\n") as member:
-            yield from (line.removesuffix("\n") for line in member)
+        return io.TextIOWrapper(self.archive.open(name), encoding="utf-8", newline="\n")
 
     def verify(self, head: Head) -> None:
         """Everything in the bundle."""
@@ -407,11 +396,14 @@ class Bundle:
         self.named = list(self.places)
         self.said: dict[int, list[tuple[int, Statement]]] = {}  # by the size of the journal that they speak of
         self.unseen: dict[bytes, Statement] = {}
-        for line in self.lines("statements"):
-            self.report.hold(STATED, "", self.read_statement, *json.loads(line))
-        self.leaves = (json.loads(line) for line in self.lines("confidential/leaves"))
+        for number, note in map(json.loads, self.lines("statements")):
+            self.report.hold(STATED, f"statement {number}: ", self.read_statement, number, note)
+        self.is_whole = LEAVES in self.archive.namelist()
+        self.leaves = map(json.loads, self.lines(LEAVES) if self.is_whole else ())
         self.leaf = next(self.leaves, None)
+        self.report.notes += [f"{len(self.checks.pop(None, ()))} reserve checks name no journal: taken as told."]
         self.replay(head)
+        self.report.expect(OWED, not self.checks, f"the journal never had the sizes {list(self.checks)}")
         for said in (*self.unseen.values(), *(one for group in self.said.values() for _, one in group)):
             self.report.expect(STATED, False, f"{said}: is not in the journal, or the journal never had that size")
         self.report.expect(STATED, self.leaf is None, "there are leaves that belong to no statement")
@@ -425,17 +417,12 @@ class Bundle:
 
     def open_account(self, line: str) -> None:
         """A line of the books."""
-        name, *named = line.split(" ")
-        number = self.number(name)
+        name, *named = line.removesuffix("\n").split(" ")
+        number = whole(name.removeprefix("la-"), 2**31)
         need(number >= len(self.place) and len(named) == 4 and named[3] in UNITS, f"{name}: out of order")
         for column, empty in ((self.place, -1), (self.balance, 0), (self.seen, 0)):
             column.extend([empty] * (number + 1 - len(column)))
         self.place[number] = self.places.setdefault(tuple(named), len(self.places))
-
-    @staticmethod
-    def number(name: str) -> int:
-        """``la-7`` → 7."""
-        return whole(name.removeprefix("la-"), 2**31)
 
     def replay(self, head: Head) -> None:
         """Every entry in order: its seal, its transfers, and the statements that were made of the journal so far."""
@@ -446,8 +433,8 @@ class Bundle:
                 content = entries.read(struct.unpack(">I", entries.read(4))[0])
                 self.report.hold("sealed entries", f"position {position}: ", self.one_entry, content, seal)
                 tree.append(seal)
-                if tree.size in self.said:
-                    self.stated(Head(tree.size, tree.root(b"")), self.said.pop(tree.size))
+                if tree.size in self.said or tree.size in self.checks:
+                    self.stated(Head(tree.size, tree.root(b"")))
             need(not entries.read(1) and not seals.read(1), "there is more than the checkpoint covers")
         self.report.expect("the checkpoint's root", tree.root(sha()) == head.root, "the entries have another one")
 
@@ -455,6 +442,10 @@ class Bundle:
         """One entry: is it what was sealed, and what does it move?"""
         need(content, "the entry is missing")
         self.move(entry := parse_entry(content))
+        byte, bit = divmod(whole(entry.entry_id.removeprefix("e-"), 2**32), 8)
+        self.ids.extend(bytes(max(0, byte + 1 - len(self.ids))))
+        need(not self.ids[byte] >> bit & 1, f"there are two entries {entry.entry_id}")
+        self.ids[byte] |= 1 << bit
         if entry.kind == "statement" and not entry.transfers:
             need(self.unseen.pop(entry.details, None), f"{entry.key}: the journal has a statement that is kept back")
         need(sha(b"\0", content) == seal, f"{entry.entry_id} ({entry.key}) is not what was sealed")
@@ -464,31 +455,41 @@ class Bundle:
         moves = [(source, unit, -amount) for source, _, unit, amount in entry.transfers]
         moves += [(target, unit, amount) for _, target, unit, amount in entry.transfers]
         for name, unit, change in moves:
-            number = self.number(name)
+            number = whole(name.removeprefix("la-"), 2**31)
             need(number < len(self.place) and self.place[number] >= 0, f"{name}: no such ledger account")
             place = self.named[self.place[number]]
             need(place[3] == unit, f"{name}: is not kept in {unit}")
             self.balance[number] += change
             self.totals[place] += change
-            self.owed[place[0]] += change if (place[1], unit) == ("worker", "USD") else 0
-        for name, *_ in moves:
-            provider = self.named[self.place[self.number(name)]][0]
-            if entry.posted_at <= self.wanted.get((provider, self.owed[provider]), -1):
-                self.reached.add((provider, self.owed[provider]))
 
-    def stated(self, head: Head, group: list[tuple[int, Statement]]) -> None:
-        """The statements of one size of the journal, against the books as they were."""
+    def stated(self, head: Head) -> None:
+        """The statements and reserve checks of one size of the journal, against the books as they were."""
+        group, checks = self.said.pop(head.size, []), self.checks.pop(head.size, [])
+        cited = {number for *_, numbers in checks for number in numbers}
         for number, said in group:
-            self.report.hold(STATED, f"{said}: ", self.one_statement, head, number, said)
+            self.report.hold(STATED, f"{said}: ", self.one_statement, head, number, said, number in cited)
             while self.leaf is not None and self.leaf[0] == number:
                 self.leaf = next(self.leaves, None)
-        for unit in UNITS:
-            owed = sum(cents for (_, kind, _, own), cents in self.totals.items() if (kind, own) == ("worker", unit))
-            told = sum(said.root.sum for _, said in group if said.unit == unit)
-            finding = f"journal {head.size}: workers have {owed} {unit}, all statements say {told}"
-            self.report.expect("statements add up to all balances", owed == told, finding)
+        owed: Counter[tuple[str, str]] = Counter()
+        for (provider, kind, _, unit), amount in self.totals.items():
+            owed[provider, unit] += amount * (kind == "worker")
+        for one in checks:
+            self.report.hold(OWED, f"{one[0]}, journal {head.size}: ", self.one_citation, group, owed, *one)
+        for _, said in group:
+            owed[said.provider, said.unit] -= said.root.sum
+        # Those of a reserve check may speak of its provider alone; where the exchange's own are there, all are.
+        names = {said.provider for _, said in group}
+        left = {key: rest for key, rest in owed.items() if rest and not names.isdisjoint({key[0], "exchange"})}
+        self.report.expect("statements add up to all balances", not left, f"journal {head.size}: not stated: {left}")
 
-    def one_statement(self, head: Head, number: int, said: Statement) -> None:
+    def one_citation(self, group: list[Any], owed: Any, provider: str, told: int, cited: list[int]) -> None:
+        """What a reserve check says is owed: the books' figure, and that of the statements that it cites."""
+        need(told == (books := owed[provider, "USD"]), f"it says that {told} is owed, the books {books}")
+        sums = {number: said.root.sum * (said.unit == "USD") for number, said in group if said.provider == provider}
+        need(set(cited) <= set(sums), "it cites a statement of somebody else, or of another size of the journal")
+        need(not cited or sum(sums[number] for number in set(cited)) == told, "what it cites has another sum")
+
+    def one_statement(self, head: Head, number: int, said: Statement, is_cited: bool) -> None:
         """One statement: its leaves in strict order, each the balance of its line, and no line left out."""
         need(said.exchange == self.exchange and said.journal == head, "it speaks of another journal")
         named = (said.provider, "worker", said.component, said.unit)
@@ -500,43 +501,42 @@ class Bundle:
             tree.append(node)
             last, owed = node.hash, 0
             if name:
-                line = self.number(name)
+                line = whole(name.removeprefix("la-"), 2**31)
                 need(self.named[self.place[line]] == named and self.seen[line] != number, f"{account}: a foreign leaf")
                 self.seen[line], owed = number, self.balance[line]
             need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
             self.leaf = next(self.leaves, None)
+        need(said.root.sum == self.totals[named], f"the books say {self.totals[named]}: somebody is left out")
+        if not tree.size and said.root.leaves > 0 and (is_cited or not self.is_whole):
+            return self.report.expect(BARE, True)
         root = tree.root(Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0))
-        need(root == said.root, "its leaves have another root")
-        need(root.sum == self.totals[named], f"the books say {self.totals[named]}: somebody is left out")
+        return need(root == said.root, "its leaves have another root")
 
     def reserves(self) -> None:
         """Every reserve check: its figures by the books, the filing and the policy's rules."""
         rules = [json.loads(line) for line in self.lines("rules")]
         filings = {one["id"]: one for one in map(json.loads, self.lines("filings"))}
         before: dict[str, str] = {}
-        for one in self.checks:
+        for one in map(json.loads, self.lines("reserves")):
             given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(one["provider"])
             self.report.hold("reserve checks", f"{one['provider']} on {one['on']}: ", self.one_check, *given)
             before[one["provider"]] = one["ratio_tier"]
 
     def one_check(self, one: Any, rule: Any, filing: Any, before: str | None) -> None:
         """One reserve check, computed anew; ``before`` is the rung of the check before."""
-        provider, owed = one["provider"], one["liabilities"]
-        need((provider, owed) in self.reached, f"it says {owed} is owed: by then the books never came to that")
-        individual, pooled, spare = one["individual"], one["pooled"], one["contingency"]
+        owed, individual, pooled, spare = one["liabilities"], one["individual"], one["pooled"], one["contingency"]
         need(individual == -(-owed * rule["individual_bp"] // BP), "what must be held for balances is another sum")
         weeks, more = rule["pooled_weeks"], rule["contingency_weeks"]
         need(abs(pooled * more - spare * weeks) <= max(weeks, more), "pooled cost and contingency disagree")
         required = individual + pooled + spare
-        need(one["filing"] is None or (filing and filing["provider"] == provider), "the filing is not there")
+        need(one["filing"] is None or (filing and filing["provider"] == one["provider"]), "the filing is not there")
         cap = required * rule["insured_cap_bp"] // BP
-        held = sum(
+        held = one["settlement"] + sum(
             min(cents, cap) if code == "insured_cover" else cents * (BP - rule["haircuts"].get(code, BP)) // BP
             for code, cents in (filing or {"holdings": {}})["holdings"].items()
         )
-        held = max(0, held + one.get("settlement", 0))
+        told, held = (one["required"], one["held"], one["ratio_bp"]), max(0, held)
         ratio = held * BP // required if required else None
-        told = one["required"], one["held"], one["ratio_bp"]
         need(told == (required, held, ratio), f"required, held and ratio are {required}, {held}, {ratio}")
         codes, borders = zip(*rule["ladder"], strict=True)
         rung = 0 if ratio is None else next(n for n, border in enumerate(borders) if ratio >= border)
@@ -558,7 +558,7 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
                 hashed.update(part)
             need(file.read(2) == struct.pack("<H", len(archive.comment)), "the file is longer or shorter than it says")
         need(hashed.digest() == b64(digest), "the file is not the one that was signed")
-        need(" ".join(archive.namelist()) == MEMBERS, "the bundle has other members")
+        need(" ".join(archive.namelist()) in {MEMBERS, MEMBERS.replace(f" {LEAVES}", "")}, "it has other members")
         keys = Keys(archive.read("keys").decode().splitlines(), pinned)
         keys.note(note, f"{exchange}/journal")
         head, signers = checkpoint(archive.read("checkpoint").decode(), keys, exchange)

@@ -4,6 +4,10 @@ One zip file: the last checkpoint and the keys, every entry in order with its se
 books, all statements with their confidential leaves, and what upper packages add (filings, reserve
 figures). It is written as a stream, in flat memory, and signed as a whole by the zip's comment. Its
 reader is ``verifier/verify.py``, which imports nothing of ours.
+
+For whoever may not know names it is written without the confidential leaves: then of statements only
+the sums can be checked. Leaves of a reserve check's statements are kept for some days only (see
+``statements.forget_leaves``); later bundles go without them.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -41,12 +46,13 @@ _AT_ONCE: Final = 5_000
 _FIXED_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 Tell = Callable[[int], None]
-Lines = Callable[[], Iterable[Any]]
+Lines = Callable[[int], Iterable[Any]]
+CONFIDENTIAL: Final = "confidential/leaves"
 _added: dict[str, Lines] = {}
 
 
 def part(name: str) -> Callable[[Lines], Lines]:
-    """Register what stands in the member ``name``: values that JSON can hold, one a line."""
+    """Register what stands in the member ``name`` of a bundle of so many entries: JSON values, one a line."""
     assert name in ADDED, "the reader knows this member"
 
     def register(lines: Lines) -> Lines:
@@ -61,26 +67,47 @@ def provider_called(organization_id: int, own: int) -> str:
     return HELD_BY_EXCHANGE if organization_id == own else f"org-{organization_id}"
 
 
-def write(path: Path, *, keys: KeyRing, by: Actor, at: datetime, tell: Tell = lambda _done: None) -> int:
-    """Write the bundle of everything that is sealed to ``path``; returns how many entries it has.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A bundle that is written: how many entries it has, its length in bytes, and its SHA-256 in hexadecimal."""
 
-    ``tell`` hears how many entries are written. Refuses ``NothingPosted`` and ``NoKeys``. Everything
-    sealed stays as it is, so that it does not matter who posts meanwhile.
+    entries: int
+    length: int
+    sha256: str
+
+
+def write(
+    path: Path, *, keys: KeyRing, at: datetime, confidential: bool = True, tell: Tell = lambda _done: None
+) -> Written:
+    """Write the bundle of everything that is sealed to ``path``.
+
+    Outside of a unit of work: it reads one state of the database for as long as it takes, writes
+    nothing to it, and holds up nobody. ``tell`` hears how many entries are written; it may use the
+    database in an application context of its own. Refuses ``NothingPosted`` and ``NoKeys``.
     """
-    checkpoint = seals.latest()
-    if checkpoint is None:
-        raise NothingPosted(_l("Nothing has been sealed yet."))
-    signers = keys.journal_keys()
-    with path.open("wb") as raw:
-        stream = _Hashed(raw)
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            _write_members(archive, checkpoint, keys, tell)
-        digest = base64.b64encode(stream.digest()).decode()
-        text = f"{FORMAT}\nexchange {keys.exchange}\nsha256 {digest}\nmade {at.isoformat()}\n"
-        comment = notes.sign(text, signers).encode()
-        raw.write(struct.pack("<H", len(comment)) + comment)
-    audit.record("bundle.written", f"checkpoint:{checkpoint.size}", by=by, at=at)
-    return checkpoint.size
+    db.session.rollback()
+    statements.begin_snapshot()
+    try:
+        checkpoint = seals.latest()
+        if checkpoint is None:
+            raise NothingPosted(_l("Nothing has been sealed yet."))
+        signers = keys.journal_keys()
+        with path.open("wb") as raw:
+            stream = _Hashed(raw)
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+                _write_members(archive, checkpoint, keys, tell, confidential=confidential)
+            digest = base64.b64encode(stream.digest()).decode()
+            text = f"{FORMAT}\nexchange {keys.exchange}\nsha256 {digest}\nmade {at.isoformat()}\n"
+            comment = notes.sign(text, signers).encode()
+            raw.write(stream.signed(comment))
+            return Written(checkpoint.size, raw.tell(), stream.whole_digest())
+    finally:
+        db.session.rollback()
+
+
+def note_written(written: Written, *, by: Actor, at: datetime) -> None:
+    """Enter in the audit log that a bundle was written, and which."""
+    audit.record("bundle.written", f"checkpoint:{written.entries}", by=by, at=at, facts=f"sha256={written.sha256}")
 
 
 class _Hashed(io.RawIOBase):
@@ -105,10 +132,23 @@ class _Hashed(io.RawIOBase):
         return len(given)
 
     def digest(self) -> bytes:
+        """Of everything but the last two bytes."""
         return self._hash.digest()
 
+    def signed(self, comment: bytes) -> bytes:
+        """What follows the archive: the length of its comment anew, and the comment."""
+        end = struct.pack("<H", len(comment)) + comment
+        self._hash.update(end)
+        return end
 
-def _write_members(archive: zipfile.ZipFile, checkpoint: SealCheckpoint, keys: KeyRing, tell: Tell) -> None:
+    def whole_digest(self) -> str:
+        """Of the file as it is handed out, when its end is written."""
+        return self._hash.hexdigest()
+
+
+def _write_members(
+    archive: zipfile.ZipFile, checkpoint: SealCheckpoint, keys: KeyRing, tell: Tell, *, confidential: bool
+) -> None:
     _member(archive, "checkpoint", [seals.signed_note(checkpoint).encode()])
     _member(archive, "keys", (f"{key}\n".encode() for key in keys.verifying()))
     _member(archive, "accounts", _accounts())
@@ -116,9 +156,10 @@ def _write_members(archive: zipfile.ZipFile, checkpoint: SealCheckpoint, keys: K
     _member(archive, "seals", _seals(checkpoint.size))
     head = Head(checkpoint.size, checkpoint.root)
     _member(archive, "statements", _json(_statements(head)))
-    _member(archive, "confidential/leaves", _json(_leaves(head)))
+    if confidential:
+        _member(archive, CONFIDENTIAL, _json(_leaves(head)))
     for name in ADDED:
-        _member(archive, name, _json(_added[name]() if name in _added else ()))
+        _member(archive, name, _json(_added[name](checkpoint.size) if name in _added else ()))
 
 
 def _member(archive: zipfile.ZipFile, name: str, content: Iterable[bytes]) -> None:

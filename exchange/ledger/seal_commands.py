@@ -121,8 +121,9 @@ def cosign_command(file: TextIO) -> None:
 @click.option(
     "--out", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
+@click.option("--public", "confidential", flag_value=False, default=True, help="Leave out the confidential part.")
 @with_appcontext
-def bundle_command(path: Path) -> None:
+def bundle_command(path: Path, *, confidential: bool) -> None:
     """Write the regulator's bundle: everything that verifier/verify.py needs to compute the books anew.
 
     It holds personal data (members that begin with "confidential"): hand it to the regulator only.
@@ -133,10 +134,13 @@ def bundle_command(path: Path) -> None:
         while in_unit_of_work(lambda: seals.seal(ring, by=by, at=clock.now())):
             seals.publish(ring)
         with Progress("entries", total=bundle.entries_sealed()) as tell:
-            size = in_unit_of_work(lambda: bundle.write(path, keys=ring, by=by, at=clock.now(), tell=tell))
+            at = clock.now()
+            written = bundle.write(path, keys=ring, at=at, confidential=confidential, tell=tell)
+        in_unit_of_work(lambda: bundle.note_written(written, by=by, at=at))
     except Refusal as refusal:
         raise click.ClickException(str(refusal)) from refusal
-    click.echo(f"{size:,} entries written to {path}. Check it: python verifier/verify.py {path}")
+    click.echo(f"{written.entries:,} entries, {written.length:,} bytes written to {path}.")
+    click.echo(f"SHA-256 {written.sha256}. Check it: python verifier/verify.py {path}")
 
 
 COMMANDS: Final[list[click.Command]] = [bundle_command, cosign_command, keys_group, seal_command]

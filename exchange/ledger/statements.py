@@ -8,17 +8,17 @@ statements, and a second version of one would show. The leaves are confidential.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from typing import Final
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, exists, func, insert, select
 
 from exchange import audit
-from exchange.database import core, db, is_sqlite
+from exchange.database import core, db, is_sqlite, rows_of
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import encoding, journal, liabilities, merkle, notes, seals
@@ -38,6 +38,8 @@ BLOCK_LEVEL: Final = 10  # a block is a perfect subtree of 1,024 leaves
 _BLOCK: Final = 1 << BLOCK_LEVEL
 _AT_ONCE: Final = 5_000
 KIND: Final = "statement"
+FOR_CHECKS: Final = "reserve checks"
+"""The cause of statements that are made for reserve checks: every day, so that their leaves are not kept for ever."""
 
 
 class NothingPosted(Refusal):
@@ -208,6 +210,23 @@ def _build(statement_id: int, scope: Scope) -> Node:
     if blocks:
         db.session.execute(insert(core(LiabilityBlock)), blocks)
     return builder.root()
+
+
+# --- forgetting -----------------------------------------------------------------------------------
+
+
+def forgettable(before: datetime) -> list[tuple[int, int]]:
+    """The statements for reserve checks made before then that still have leaves: id and how many; the oldest first."""
+    s, f = LiabilityStatement, LiabilityLeaf
+    old = select(s.id, s.count).where(s.cause == FOR_CHECKS, s.made_at < before, s.count > 0)
+    there = exists().where(f.statement_id == s.id)
+    return [(id_, count) for id_, count in db.session.execute(old.where(there).order_by(s.id))]
+
+
+def forget_leaves(statement_ids: Collection[int]) -> int:
+    """Drop the leaves of these statements; returns how many. What was signed stands, and its place in the journal."""
+    leaves = delete(core(LiabilityLeaf)).where(core(LiabilityLeaf).c.statement_id.in_(statement_ids))
+    return rows_of(db.session.execute(leaves))
 
 
 # --- reading --------------------------------------------------------------------------------------

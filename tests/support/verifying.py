@@ -10,6 +10,8 @@ import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,12 @@ from exchange.database import db, in_unit_of_work
 from exchange.ledger import bundle, notes, proofs, seals, statements
 from exchange.ledger.keys import KeyRing
 from exchange.ledger.seal_store import LiabilityStatement
+from exchange.ledger.seals import Head
+from exchange.ledger.statements import Moment
 from exchange.money import Unit
-from providers import reserve_checks, reserve_filings
+from providers import reserve_checks, reserve_citations, reserve_filings
 from providers.models import CheckCause, Provider
+from providers.reserve_citations import Waiting
 from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Town
 from tests.support.seal_makers import make_ring, seal
 from verifier import verify
@@ -53,9 +58,9 @@ class Year:
         """Ada's receipt."""
         return switch_receipts.receipt_of(self.town.switch_of(self.ada), keys=self.ring, zone=self.town.policy.zone)
 
-    def bundle(self, path: Path) -> bytes:
+    def bundle(self, path: Path, *, confidential: bool = True) -> bytes:
         """The regulator's bundle."""
-        in_unit_of_work(lambda: bundle.write(path, keys=self.ring, by=BY, at=EFFECTIVE))
+        bundle.write(path, keys=self.ring, at=EFFECTIVE, confidential=confidential)
         return path.read_bytes()
 
 
@@ -73,12 +78,15 @@ def live_a_year(app: Flask, folder: Path) -> Year:
     town.carry_out()
     in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
     state(town, ring, "after cutover 2027")
+    while seal(ring):
+        pass
     harbor = db.session.get_one(Provider, town.provider_of(town.harbor))
     in_unit_of_work(
         lambda: reserve_filings.file_reserves(
             harbor, as_of=EFFECTIVE.date(), holdings={"cash": 30_000}, policy=town.policy, by=BY, at=EFFECTIVE
         )
     )
+    state_checked(town, ring)
     in_unit_of_work(
         lambda: reserve_checks.check(
             None, policy=town.policy, on=EFFECTIVE.date(), cause=CheckCause.DAILY, by=BY, at=EFFECTIVE
@@ -99,6 +107,20 @@ def state(town: Town, ring: KeyRing, cause: str) -> None:
 
     in_unit_of_work(work)
     seals.publish(ring)
+
+
+def state_checked(town: Town, ring: KeyRing) -> None:
+    """Make the statements that the day's reserve checks wait for, and let them cite these."""
+
+    def make(one: Waiting) -> None:
+        statements.begin_snapshot()
+        moment = Moment(Head(one.size, seals.checkpoint_at(one.size).root), EFFECTIVE.date(), statements.FOR_CHECKS)
+        planned = liability_statements.plan(policy=town.policy, as_of=moment.as_of, size=one.size, of=one.provider_ids)
+        liability_statements.state_some(planned, moment=moment, leaves=10_000, keys=ring, by=BY, at=EFFECTIVE)
+        reserve_citations.cite(one.size, by=BY, at=EFFECTIVE)
+
+    for one in reserve_citations.waiting(EFFECTIVE - timedelta(days=1)):
+        in_unit_of_work(partial(make, one))
 
 
 def verified(content: bytes, path: Path, *pinned: str) -> Report:

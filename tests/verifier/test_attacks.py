@@ -6,6 +6,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from exchange.money import Unit
 from tests.support.enrollment_makers import BY, EFFECTIVE, WHILE_OPEN
 from tests.support.ledger_makers import entry, post
 from tests.support.seal_makers import seal
-from tests.support.verifying import Year, findings, live_a_year, resealed, resigned, respelled, verified
+from tests.support.verifying import Year, all_statements, findings, live_a_year, resealed, resigned, respelled, verified
 
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"])
 Change = Callable[[Any], object]
@@ -186,10 +187,9 @@ class TestProvider:
             statements.begin_snapshot()
             head = statements.freeze(year.ring, by=BY, at=EFFECTIVE)
             moment = Moment(head, WHILE_OPEN.date(), "false")
-            offering = liability_statements._packages_offering("2027")
-            for tree in liability_statements._trees(year.town.policy, offering):
-                packages = offering.get((tree.organization_id, tree.component), ())
-                owed: Iterable[Owed] = liability_statements.owed(tree, packages)
+            for planned in liability_statements.plan(policy=year.town.policy, as_of=WHILE_OPEN.date()):
+                tree = planned.tree
+                owed: Iterable[Owed] = liability_statements.owed(tree, planned.packages)
                 if (tree.organization_id, tree.component, tree.unit) == (
                     year.town.provider_of(year.town.harbor),
                     "paid_leave",
@@ -230,6 +230,39 @@ class TestProvider:
         found = self.tell(year, tmp_path, split)
 
         assert any("the statement says" in finding for finding in found)
+
+
+class TestWithoutLeaves:
+    """Leaves are missing where the file is for whoever may not know names, or where a week has gone by."""
+
+    def drop(self, *statement_ids: int) -> None:
+        in_unit_of_work(lambda: statements.forget_leaves(statement_ids))
+
+    def of_checks(self) -> list[int]:
+        return [one.id for one in all_statements() if one.cause == statements.FOR_CHECKS]
+
+    def test_a_bundle_holds_but_says_that_only_sums_were_checked(self, year: Year, tmp_path: Path) -> None:
+        report = verified(year.bundle(tmp_path / "b.zip", confidential=False), tmp_path / "bundle")
+
+        bare = sum(one.count > 0 for one in all_statements())
+        assert findings(report) == []
+        assert report.checks["statements without leaves here: their sums alone"][0] == bare
+        assert b"ben@example.org" not in (tmp_path / "bundle").read_bytes()
+
+    def test_of_a_reserve_check_a_statement_holds_by_its_sum(self, year: Year, tmp_path: Path) -> None:
+        self.drop(*self.of_checks())
+
+        report = verified(year.bundle(tmp_path / "b.zip"), tmp_path / "bundle")
+
+        assert findings(report) == []
+        assert report.checks["statements without leaves here: their sums alone"][0] > 0
+
+    def test_of_any_other_a_statement_is_refused(self, year: Year, tmp_path: Path) -> None:
+        self.drop(statement_before(year).id)
+
+        found = findings(verified(year.bundle(tmp_path / "b.zip"), tmp_path / "bundle"))
+
+        assert any("its leaves have another root" in finding for finding in found)
 
 
 class TestBooks:
@@ -302,6 +335,65 @@ class TestBooks:
 
         report = verified(resealed(content, year.ring, change), tmp_path / "changed")
         assert report.checks["reserve checks"][1] > 0
+
+    def reserves_with(self, year: Year, tmp_path: Path, change: Change) -> list[str]:
+        """What is found when the exchange itself changes its reserve checks in the bundle."""
+
+        def changed(members: dict[str, bytes]) -> None:
+            checks = [json.loads(line) for line in members["reserves"].splitlines()]
+            change(checks)
+            members["reserves"] = b"".join(json.dumps(one).encode() + b"\n" for one in checks)
+
+        content = resealed(year.bundle(tmp_path / "bundle.zip"), year.ring, changed)
+        return findings(verified(content, tmp_path / "changed"))
+
+    def test_name_a_check_that_cites_another_statement(self, year: Year, tmp_path: Path) -> None:
+        before, somebody_elses = statement_before(year).id, all_statements()[-1].id + 1
+
+        for other in (before, somebody_elses):
+            cite: Change = partial(lambda number, checks: checks[0]["cites"].append(number), other)
+            found = self.reserves_with(year, tmp_path, cite)
+            assert any(
+                finding.startswith(f"{self.harbor(year)}, journal ") and "it cites a statement of somebody" in finding
+                for finding in found
+            )
+
+    def test_name_a_check_that_says_another_sum_than_what_it_cites(self, year: Year, tmp_path: Path) -> None:
+        nothing = [one.id for one in all_statements() if one.cause == statements.FOR_CHECKS and one.sum == "0"]
+
+        found = self.reserves_with(year, tmp_path, lambda checks: checks[0].update(cites=nothing))
+
+        assert any("what it cites has another sum" in finding for finding in found)
+
+    def test_name_a_check_of_another_size_of_the_journal(self, year: Year, tmp_path: Path) -> None:
+        found = self.reserves_with(year, tmp_path, lambda checks: checks[0].update(journal=3))
+        assert any("journal 3: it says that 12345 is owed, the books 24760" in finding for finding in found)
+
+        found = self.reserves_with(year, tmp_path, lambda checks: checks[0].update(journal=10**6))
+        assert any("the journal never had the sizes [1000000]" in finding for finding in found)
+
+    @staticmethod
+    def harbor(year: Year) -> str:
+        return f"org-{year.town.provider_of(year.town.harbor)}"
+
+    def test_with_two_entries_of_one_id_are_found_out(self, year: Year, tmp_path: Path) -> None:
+        """Sealed twice, each where it stands: the trees agree, and the money has moved twice."""
+        content = year.bundle(tmp_path / "bundle.zip")
+
+        def twice(members: dict[str, bytes]) -> None:
+            length = 4 + int.from_bytes(members["entries"][:4], "big")
+            first, seal_ = members["entries"][:length], members["seals"][:32]
+            members["entries"] += first
+            members["seals"] += seal_
+            tree = merkle.Growing[bytes](merkle.node_hash)
+            for at in range(0, len(members["seals"]), 32):
+                tree.append(members["seals"][at : at + 32])
+            head = seals.Head(tree.size, merkle.journal_root(tree))
+            note = resigned(members["checkpoint"].decode(), year.ring, lambda _: head.text(year.ring.journal_name))
+            members["checkpoint"] = note.encode()
+
+        found = findings(verified(resealed(content, year.ring, twice), tmp_path / "twice"))
+        assert any("there are two entries e-" in finding for finding in found)
 
     def test_go_on_after_the_bundle(self, year: Year, tmp_path: Path) -> None:
         """What is posted later is in the next bundle; the first one stays true."""
