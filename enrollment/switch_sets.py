@@ -6,11 +6,13 @@ stands in temporary tables of the connection, so that no row comes to Python how
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Boolean,
     Column,
@@ -18,27 +20,29 @@ from sqlalchemy import (
     Date,
     Select,
     String,
+    Subquery,
+    Table,
     Text,
     and_,
     case,
     cast,
+    exists,
     func,
     insert,
     literal,
     literal_column,
     or_,
     select,
-    true,
     update,
 )
 
 from enrollment.models import Election, ElectionState, MemberRight, Membership, Switch, SwitchState
 from exchange.clock import local_date
-from exchange.database import Instant, core, db, from_microseconds, insert_or_ignore, is_sqlite
+from exchange.database import Instant, core, db, from_microseconds, is_sqlite
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import exchange_id
 from exchange.ledger import journal, staging
-from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, open_selected
+from exchange.ledger.accounts import LedgerAccount, LedgerBalance
 from exchange.policy.document import Policy
 from providers.models import PackageComponent
 
@@ -48,19 +52,20 @@ if TYPE_CHECKING:
 batch = staging.temporary(
     "batch_switch",
     Column("switch_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("benefit_account_id", BigInteger, nullable=False, unique=True),
+    Column("benefit_account_id", BigInteger, nullable=False),
     Column("election_id", BigInteger),
     Column("plan_year", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("to_provider_id", BigInteger, nullable=False),
     Column("to_package_id", BigInteger, nullable=False),
     Column("to_version_id", BigInteger, nullable=False),
-    Column("membership_id", BigInteger),
-    Column("starts_at", BigInteger, nullable=False),
     # Ends the journal's key when the switch was carried out and rolled back before.
     Column("again", Text, nullable=False),
-    # The journal entry that moves the balances, where there are any.
-    Column("entry_id", BigInteger),
+    Column("starts_at", BigInteger, nullable=False),
+    Column("membership_id", BigInteger),
+    # The numbers of the membership that begins, and of the journal entry if there is something to move.
+    Column("new_membership_id", BigInteger, nullable=False),
+    Column("entry_id", BigInteger, nullable=False),
 )
 destination = staging.temporary(
     "batch_destination",
@@ -69,82 +74,100 @@ destination = staging.temporary(
     Column("target_component", Text, nullable=False),
     Column("held_by_exchange", Boolean, nullable=False),
 )
-move = staging.temporary(
-    "batch_move",
-    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("switch_id", BigInteger, nullable=False),
-    Column("holder_id", BigInteger, nullable=False),
-    Column("organization_id", BigInteger, nullable=False),
-    Column("component", Text, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-)
 
 
-def pick(which: Select[int]) -> int:
-    """Put the switches into the batch, one for each account (the earliest); returns how many there are."""
-    staging.empty(batch, destination, move)
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be known of a batch beside its rows; ``first``, its lowest switch, is its name in the audit log."""
+
+    count: int
+    first: int
+    version_ids: frozenset[int]
+    instants: frozenset[int]
+
+
+def pick(which: Select[int]) -> Batch | None:
+    """Put the switches into the batch, the earliest of each account, with the memberships they end. None: no more.
+
+    Both are held until the transaction ends, so that no contribution is posted to the old memberships meanwhile.
+    """
+    staging.empty(batch, destination)
+    staging.plan_by_index()
+    asked = _asked(which)
+    held = _current(asked)
+    rows = (
+        select(
+            *[column for column in asked.c if column.name != "effective_at"],
+            _start(asked.c.effective_at, held.c.starts_at).label("starts_at"),
+            held.c.id.label("membership_id"),
+        )
+        .outerjoin(held, held.c.benefit_account_id == asked.c.benefit_account_id)
+        .order_by(asked.c.switch_id)
+        .subquery()
+    )
+    ordinal = func.row_number().over(order_by=rows.c.switch_id)
+    numbers = [staging.next_id(ordinal, table) for table in ("membership", "ledger_entry")]
+    names = [*rows.c.keys(), "new_membership_id", "entry_id"]
+    db.session.execute(insert(batch).from_select(names, select(*rows.c, *numbers)))
+    _hold_those_left_out()
+    return _described()
+
+
+def _asked(which: Select[int]) -> CTE:
+    s = Switch
+    again = case((s.rolled_back > 0, literal(":") + cast(s.rolled_back + 1, String)), else_=literal(""))
+    found = which.with_only_columns(
+        s.id.label("switch_id"), s.benefit_account_id, s.election_id, s.plan_year, s.cause, s.to_provider_id,
+        s.to_package_id, s.to_version_id, again.label("again"), cast(s.effective_at, BigInteger).label("effective_at"),
+    )  # fmt: skip
     if not is_sqlite():
         # Two that carry out at the same time take different batches.
-        which = which.with_for_update(skip_locked=True, of=Switch)
-    ids = which.cte("picked")
-    s = Switch
-    earliest = select(func.min(s.id)).join(ids, ids.c.id == s.id).group_by(s.benefit_account_id)
-    chosen = select(
-        s.id,
-        s.benefit_account_id,
-        s.election_id,
-        s.plan_year,
-        s.cause,
-        s.to_provider_id,
-        s.to_package_id,
-        s.to_version_id,
-        s.effective_at,
-        case((s.rolled_back > 0, literal(":") + cast(s.rolled_back + 1, String)), else_=literal("")),
-    ).where(s.id.in_(earliest))
-    columns = ["switch_id", "benefit_account_id", "election_id", "plan_year", "cause"]
-    columns += ["to_provider_id", "to_package_id", "to_version_id", "starts_at", "again"]
-    db.session.execute(insert(batch).from_select(columns, chosen))
-    return int(db.session.execute(select(func.count()).select_from(batch)).scalar_one())
-
-
-def first() -> int:
-    """The batch's first switch: its name in the audit log."""
-    return int(db.session.execute(select(func.min(batch.c.switch_id))).scalar_one())
-
-
-def versions() -> Sequence[int]:
-    """The package versions that the batch leads to."""
-    return db.session.execute(select(batch.c.to_version_id).distinct()).scalars().all()
-
-
-def hold_memberships() -> None:
-    """Hold the workers' memberships (ascending), so that no contribution is posted to the old ones meanwhile."""
-    m = Membership
-    mine = m.benefit_account_id.in_(select(batch.c.benefit_account_id)) & m.ends_at.is_(None)
-    if not is_sqlite():
-        held = select(m.id).where(mine).order_by(m.id).with_for_update().subquery()
-        # A membership that another switch ended while we waited drops out: ask again, the one after it is there.
-        while db.session.execute(select(func.count()).select_from(held)).scalar_one() < _count(mine):
-            pass
-    current = select(m.id, m.starts_at, m.benefit_account_id).where(m.ends_at.is_(None)).subquery()
-    after = current.c.starts_at + 1
-    db.session.execute(
-        update(batch)
-        .where(current.c.benefit_account_id == batch.c.benefit_account_id)
-        .values(
-            membership_id=current.c.id,
-            # A switch that takes effect before the present membership began follows right after its beginning.
-            starts_at=case(
-                (batch.c.starts_at > cast(current.c.starts_at, BigInteger), batch.c.starts_at),
-                else_=cast(after, BigInteger),
-            ),
-        )
+        found = found.with_for_update(skip_locked=True, of=s)
+    picked = found.cte("picked")
+    place = func.row_number().over(
+        partition_by=picked.c.benefit_account_id, order_by=(picked.c.effective_at, picked.c.switch_id)
     )
+    placed = select(*picked.c, place.label("place")).subquery()
+    return select(*[placed.c[column.name] for column in picked.c]).where(placed.c.place == 1).cte("asked")
 
 
-def _count(which: ColumnElement[bool]) -> int:
-    return int(db.session.execute(select(func.count()).select_from(Membership).where(which)).scalar_one())
+def _current(asked: CTE | Table) -> CTE | Subquery:
+    """The memberships that the accounts have now, held (ascending)."""
+    m = Membership
+    current = select(m.id, m.benefit_account_id, cast(m.starts_at, BigInteger).label("starts_at"))
+    current = current.where(m.ends_at.is_(None))
+    if is_sqlite():
+        return current.subquery("held")
+    theirs = current.join(asked, asked.c.benefit_account_id == m.benefit_account_id)
+    return theirs.order_by(m.id).with_for_update(of=m).cte("held")
+
+
+def _start(effective_at: ColumnElement[int], present: ColumnElement[int]) -> ColumnElement[int]:
+    """A switch that takes effect before the present membership began follows right after its beginning."""
+    return case((present >= effective_at, present + 1), else_=effective_at)
+
+
+def _hold_those_left_out() -> None:
+    """A membership that another switch ended while we waited dropped out: ask again, the one after it is there."""
+    alone = select(batch.c.benefit_account_id).where(batch.c.membership_id.is_(None))
+    present = select(func.count()).where(Membership.benefit_account_id.in_(alone), Membership.ends_at.is_(None))
+    while db.session.execute(present).scalar_one():
+        held = _current(batch)
+        db.session.execute(
+            update(batch)
+            .where(batch.c.membership_id.is_(None), held.c.benefit_account_id == batch.c.benefit_account_id)
+            .values(membership_id=held.c.id, starts_at=_start(batch.c.starts_at, held.c.starts_at))
+        )
+
+
+def _described() -> Batch | None:
+    places = (batch.c.to_version_id, batch.c.starts_at)
+    kinds = select(*places, func.count(), func.min(batch.c.switch_id)).group_by(*places)
+    found = db.session.execute(kinds).all()
+    if not found:
+        return None
+    versions, instants, counts, firsts = zip(*found, strict=True)
+    return Batch(sum(counts), min(firsts), frozenset(versions), frozenset(instants))
 
 
 def add_destinations(by_version: Mapping[int, Mapping[str, Destination]]) -> None:
@@ -163,86 +186,86 @@ def add_destinations(by_version: Mapping[int, Mapping[str, Destination]]) -> Non
         db.session.execute(insert(destination), rows)
 
 
-def move_balances(policy: Policy, *, by: Actor, at: datetime) -> None:
+def move_balances(found: Batch, policy: Policy, *, by: Actor, at: datetime) -> None:
     """Move every balance of the batch's workers to its destination: one entry for each worker."""
+    staging.empty(staging.entry, staging.move)
     _select_moves()
-    m = move
-    open_selected(select(m.c.organization_id, m.c.holder_id, m.c.component, m.c.unit))
-    staging.clear()
-    _number_entries()
     key = literal("switch:") + batch.c.plan_year + literal(":") + cast(batch.c.switch_id, String) + batch.c.again
-    effective_on = _date_of(batch.c.starts_at, policy.zone)
     db.session.execute(
         insert(staging.entry).from_select(
             ["ordinal", "entry_id", "key", "kind", "effective_on"],
-            select(batch.c.switch_id, batch.c.entry_id, key, literal("switch"), effective_on).where(
-                batch.c.entry_id.is_not(None)
+            select(batch.c.switch_id, batch.c.entry_id, key, literal("switch"), _local_date(found, policy.zone)).join(
+                staging.move, and_(staging.move.c.entry_id == batch.c.entry_id, staging.move.c.seq == 0)
             ),
         )
     )
-    target = core(LedgerAccount).alias("target")
-    belongs = and_(
-        target.c.holder_id == m.c.holder_id,
-        target.c.organization_id == m.c.organization_id,
-        target.c.component == m.c.component,
-        target.c.unit == m.c.unit,
-    )
-    seq = func.row_number().over(partition_by=m.c.switch_id, order_by=m.c.source_id) - 1
-    db.session.execute(
-        insert(staging.transfer).from_select(
-            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
-            select(batch.c.entry_id, seq, m.c.source_id, target.c.id, m.c.unit, m.c.amount)
-            .join(batch, batch.c.switch_id == m.c.switch_id)
-            .join(target, belongs),
-        )
-    )
-    journal.post_staged(by=by, at=at, subject=f"switches:{first()}")
-
-
-def _number_entries() -> None:
-    """Give each switch that moves something the number of its entry."""
-    moving = select(move.c.switch_id).distinct().subquery()
-    ordinal = func.row_number().over(order_by=moving.c.switch_id)
-    numbered = select(moving.c.switch_id, staging.next_id(ordinal).label("entry_id")).subquery()
-    db.session.execute(
-        update(batch).where(batch.c.switch_id == numbered.c.switch_id).values(entry_id=numbered.c.entry_id)
-    )
+    journal.post_moves(by=by, at=at, subject=f"switches:{found.first}")
 
 
 def _select_moves() -> None:
     """Every line of a batch's worker that holds something and does not stand where it belongs."""
-    a, b = LedgerAccount, LedgerBalance
-    lines = select(a.id).join(batch, batch.c.benefit_account_id == a.holder_id).where(a.kind == AccountKind.WORKER)
-    if not is_sqlite():
-        held = select(b.account_id).where(b.account_id.in_(lines)).order_by(b.account_id).with_for_update().subquery()
-        db.session.execute(select(func.count()).select_from(held))
+    line = _lines()
     # A component that the policy no longer knows has no row here: the exchange holds it as what it is.
-    component = func.coalesce(destination.c.target_component, a.component)
+    component = func.coalesce(destination.c.target_component, line.c.component)
     organization = case(
-        (destination.c.held_by_exchange.is_(False), batch.c.to_provider_id), else_=literal(exchange_id())
+        (destination.c.held_by_exchange.is_(False), line.c.to_provider_id), else_=literal(exchange_id(), BigInteger)
     )
-    db.session.execute(
-        insert(move).from_select(
-            ["source_id", "switch_id", "holder_id", "organization_id", "component", "unit", "amount"],
-            select(a.id, batch.c.switch_id, a.holder_id, organization, component, a.unit, b.amount)
-            .join(batch, batch.c.benefit_account_id == a.holder_id)
-            .join(b, b.account_id == a.id)
-            .outerjoin(
-                destination,
-                and_(destination.c.version_id == batch.c.to_version_id, destination.c.component == a.component),
-            )
-            .where(b.amount > 0, or_(a.organization_id != organization, a.component != component)),
+    seq = func.row_number().over(partition_by=line.c.entry_id, order_by=line.c.id) - 1
+    going = (
+        select(
+            line.c.entry_id, line.c.id, line.c.holder_id, organization.label("organization_id"),
+            component.label("component"), line.c.unit, line.c.amount, seq.label("seq"),
         )
+        .outerjoin(
+            destination,
+            and_(destination.c.version_id == line.c.to_version_id, destination.c.component == line.c.component),
+        )
+        .where(line.c.amount > 0, or_(line.c.organization_id != organization, line.c.component != component))
+        .subquery("going")
+    )  # fmt: skip
+    target = core(LedgerAccount).alias("target")
+    is_there = and_(
+        target.c.holder_id == going.c.holder_id,
+        target.c.organization_id == going.c.organization_id,
+        target.c.component == going.c.component,
+        target.c.unit == going.c.unit,
     )
+    names = ["entry_id", "seq", "source_id", "target_id", "unit", "amount"]
+    names += ["holder_id", "organization_id", "component", "opens"]
+    db.session.execute(
+        insert(staging.move).from_select(
+            names,
+            select(
+                going.c.entry_id, going.c.seq, going.c.id, staging.id_or_new(target.c.id, "ledger_account"),
+                going.c.unit, going.c.amount, going.c.holder_id, going.c.organization_id, going.c.component,
+                target.c.id.is_(None),
+            ).outerjoin(target, is_there),
+        )
+    )  # fmt: skip
 
 
-def _date_of(instant: ColumnElement[Any], zone: str) -> ColumnElement[Any]:
+def _lines() -> CTE | Subquery:
+    """Every line of the batch's workers, its balance held (ascending)."""
+    a, b = LedgerAccount, LedgerBalance
+    lines = (
+        select(
+            a.id, a.holder_id, a.organization_id, a.component, cast(a.unit, Text).label("unit"), b.amount,
+            batch.c.entry_id, batch.c.to_provider_id, batch.c.to_version_id,
+        )
+        .select_from(batch)
+        # A sum, so that SQLite cannot begin with the lines of everybody and look each of them up in the batch.
+        .join(a, a.holder_id == batch.c.benefit_account_id + 0)
+        .join(b, b.account_id == a.id)
+    )  # fmt: skip
+    return lines.subquery("line") if is_sqlite() else lines.order_by(a.id).with_for_update(of=b).cte("line")
+
+
+def _local_date(found: Batch, zone: str) -> ColumnElement[date]:
     """The local date of each effective instant of the batch: few different ones, so they are listed."""
-    instants = db.session.execute(select(batch.c.starts_at).distinct()).scalars().all()
-    dates = {value: local_date(from_microseconds(value), zone) for value in instants}
+    dates = {value: literal(local_date(from_microseconds(value), zone), Date) for value in sorted(found.instants)}
     if len(dates) == 1:
-        return literal(next(iter(dates.values())), Date)
-    return case({value: literal(day, Date) for value, day in dates.items()}, value=instant)
+        return next(iter(dates.values()))
+    return case(dates, value=batch.c.starts_at)
 
 
 def begin_memberships() -> None:
@@ -254,49 +277,37 @@ def begin_memberships() -> None:
         .values(ends_at=cast(batch.c.starts_at, Instant))
         .execution_options(synchronize_session=False)
     )
-    columns = ["benefit_account_id", "provider_id", "package_id", "starts_at", "cause"]
-    new = select(
-        batch.c.benefit_account_id, batch.c.to_provider_id, batch.c.to_package_id, batch.c.starts_at, batch.c.cause
-    )
-    db.session.execute(insert(core(m)).from_select(columns, new.order_by(batch.c.switch_id)))
+    b = batch.c
+    columns = ["id", "benefit_account_id", "provider_id", "package_id", "starts_at", "cause"]
+    new = select(b.new_membership_id, b.benefit_account_id, b.to_provider_id, b.to_package_id, b.starts_at, b.cause)
+    db.session.execute(insert(core(m)).from_select(columns, new))
 
 
-def carry_rights(zone: str) -> None:
+def carry_rights(found: Batch, zone: str) -> None:
     """Carry every right along; begin one for each component that is new to the worker."""
-    r, m = MemberRight, Membership
-    new = core(m).alias("new")
-    is_new = and_(new.c.benefit_account_id == batch.c.benefit_account_id, new.c.ends_at.is_(None))
+    r, c = MemberRight, PackageComponent
     columns = ["membership_id", "component", "covered_since", "deductible_met_cents", "paid_through"]
+    carried = select(batch.c.new_membership_id, r.component, r.covered_since, r.deductible_met_cents, r.paid_through)
+    db.session.execute(insert(core(r)).from_select(columns, carried.join(r, r.membership_id == batch.c.membership_id)))
+    has_it = exists().where(r.membership_id == batch.c.membership_id, r.component == c.component)
+    begins = select(batch.c.new_membership_id, c.component, _local_date(found, zone), literal_column("0"))
     db.session.execute(
-        insert(core(r)).from_select(
-            columns,
-            select(new.c.id, r.component, r.covered_since, r.deductible_met_cents, r.paid_through)
-            .select_from(batch)
-            .join(new, is_new)
-            .join(r, r.membership_id == batch.c.membership_id),
-        )
-    )
-    c = PackageComponent
-    begins = select(new.c.id, c.component, _date_of(batch.c.starts_at, zone), literal_column("0"))
-    db.session.execute(
-        insert_or_ignore(r).from_select(
-            columns[:4],
-            begins.select_from(batch).join(new, is_new).join(c, c.version_id == batch.c.to_version_id).where(true()),
-        )
+        insert(core(r)).from_select(columns[:4], begins.join(c, c.version_id == batch.c.to_version_id).where(~has_it))
     )
 
 
 def mark_carried_out(at: datetime) -> None:
-    """Switches and elections of the batch are done; each switch names its entry."""
+    """Switches and elections of the batch are done; each switch that moved something names its entry."""
+    entry_id = select(staging.entry.c.entry_id).where(staging.entry.c.entry_id == batch.c.entry_id).scalar_subquery()
     db.session.execute(
         update(Switch)
         .where(Switch.id == batch.c.switch_id)
-        .values(state=SwitchState.CARRIED_OUT, carried_out_at=at, entry_id=batch.c.entry_id)
+        .values(state=SwitchState.CARRIED_OUT, carried_out_at=at, entry_id=entry_id)
         .execution_options(synchronize_session=False)
     )
     db.session.execute(
         update(Election)
-        .where(Election.id.in_(select(batch.c.election_id)))
+        .where(Election.id == batch.c.election_id)
         .values(state=ElectionState.CARRIED_OUT)
         .execution_options(synchronize_session=False)
     )

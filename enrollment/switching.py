@@ -12,7 +12,7 @@ is no longer ordered, and the journal's key (``switch:<plan year>:<id>``) admits
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -175,9 +175,14 @@ def abandon(switch: Switch, *, reason: str, by: Actor, at: datetime) -> None:
 
 
 def due(at: datetime, window_id: int | None = None) -> Select[int]:
-    """The switches that are ordered and have taken effect, in the order in which they are carried out."""
+    """The switches that are ordered and have taken effect, in the order in which they are carried out.
+
+    It is the order of their index, so that each batch reads no more of them than it takes.
+    """
     statement = (
-        select(Switch.id).where(Switch.state == SwitchState.ORDERED, Switch.effective_at <= at).order_by(Switch.id)
+        select(Switch.id)
+        .where(Switch.state == SwitchState.ORDERED, Switch.effective_at <= at)
+        .order_by(Switch.effective_at, Switch.id)
     )
     return statement if window_id is None else statement.where(Switch.window_id == window_id)
 
@@ -188,25 +193,20 @@ def carry_out(which: Select[int], *, policy: Policy, by: Actor, at: datetime, li
     Returns how many; zero when none is left. Each worker's balances, membership, rights, switch and
     election change in this one transaction. Called again, it goes on with those that are still ordered.
     """
-    count = switch_sets.pick(which.limit(limit))
-    if not count:
+    batch = switch_sets.pick(which.limit(limit))
+    if batch is None:
         return 0
-    switch_sets.hold_memberships()
-    switch_sets.add_destinations(
-        {
-            version_id: destinations_of(policy, offered)
-            for version_id, offered in _offered(switch_sets.versions()).items()
-        }
-    )
-    switch_sets.move_balances(policy, by=by, at=at)
+    offered = _offered(batch.version_ids)
+    switch_sets.add_destinations({id_: destinations_of(policy, components) for id_, components in offered.items()})
+    switch_sets.move_balances(batch, policy, by=by, at=at)
     switch_sets.begin_memberships()
-    switch_sets.carry_rights(policy.zone)
+    switch_sets.carry_rights(batch, policy.zone)
     switch_sets.mark_carried_out(at)
-    audit.record("switch.carried_out", f"switches:{switch_sets.first()}", by=by, at=at, facts=f"switches={count}")
-    return count
+    audit.record("switch.carried_out", f"switches:{batch.first}", by=by, at=at, facts=f"switches={batch.count}")
+    return batch.count
 
 
-def _offered(version_ids: Sequence[int]) -> Mapping[int, list[str]]:
+def _offered(version_ids: Collection[int]) -> Mapping[int, list[str]]:
     offered: dict[int, list[str]] = {version_id: [] for version_id in version_ids}
     rows = select(PackageComponent.version_id, PackageComponent.component).where(
         PackageComponent.version_id.in_(version_ids)

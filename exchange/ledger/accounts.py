@@ -17,14 +17,18 @@ from sqlalchemy import (
     Index,
     Select,
     UniqueConstraint,
+    func,
+    insert,
     literal,
     select,
     text,
     true,
+    update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange.database import Base, Choice, db, insert_or_ignore, one_of
+from exchange.database import Base, Choice, core, db, insert_or_ignore, is_sqlite, one_of, rows_of
+from exchange.ledger import staging
 from exchange.money import Unit
 
 
@@ -168,6 +172,29 @@ def open_selected(lines: Select[int, int, str, Unit]) -> None:
             ["account_id", "amount"], select(a.id, literal(0)).join(wanted, is_wanted).where(true())
         )
     )
+
+
+def open_staged() -> None:
+    """Open the lines that staged moves lead to and that are not there yet; their balances are written with the money.
+
+    Two moves may lead to one line: it gets the lower of their numbers, and both lead there.
+    """
+    staging.number_moves()
+    m = staging.move
+    line = (m.c.holder_id, m.c.organization_id, m.c.component, m.c.unit)
+    names = ["id", "kind", "holder_id", "organization_id", "component", "unit"]
+    kind = literal(AccountKind.WORKER.value)
+    if is_sqlite():
+        each = insert_or_ignore(LedgerAccount).from_select(names, select(m.c.target_id, kind, *line).where(m.c.opens))
+    else:
+        once = select(func.min(m.c.target_id), kind, *line).where(m.c.opens).group_by(*line)
+        each = insert(core(LedgerAccount)).from_select(names, once).execution_options(preserve_rowcount=True)
+    opened = db.session.execute(each)
+    asked = db.session.execute(select(func.count()).where(m.c.opens)).scalar_one()
+    if rows_of(opened) < asked:
+        a = core(LedgerAccount)
+        same = [a.c[column.name] == column for column in line]
+        db.session.execute(update(m).where(m.c.opens, a.c.id != m.c.target_id, *same).values(target_id=a.c.id))
 
 
 def _open_balances(ids: list[int], table: type[LedgerBalance | LedgerSharedBalance]) -> None:

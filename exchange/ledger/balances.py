@@ -31,6 +31,26 @@ def apply_staged_changes() -> None:
     db.session.execute(insert(core(LedgerSharedDelta)).from_select(["account_id", "amount"], shared))
 
 
+def apply_staged_moves() -> None:
+    """Carry the staged moves into the stored balances: each source once, each target by all that comes to it."""
+    m = staging.move
+    db.session.execute(
+        update(LedgerBalance)
+        .where(LedgerBalance.account_id == m.c.source_id)
+        .values(amount=LedgerBalance.amount - m.c.amount)
+        .execution_options(synchronize_session=False)
+    )
+    coming = select(m.c.target_id, func.sum(m.c.amount).cast(BigInteger).label("amount")).group_by(m.c.target_id)
+    db.session.execute(insert(core(LedgerBalance)).from_select(["account_id", "amount"], coming.where(m.c.opens)))
+    more = coming.where(~m.c.opens).subquery()
+    db.session.execute(
+        update(LedgerBalance)
+        .where(LedgerBalance.account_id == more.c.target_id)
+        .values(amount=LedgerBalance.amount + more.c.amount)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def fold() -> int:
     """Fold the deltas of shared lines into their balances; returns how many were folded.
 

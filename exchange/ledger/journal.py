@@ -43,7 +43,7 @@ from exchange import audit
 from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of, to_microseconds
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
-from exchange.ledger import balances, locks, small_posts, staging
+from exchange.ledger import accounts, balances, locks, small_posts, staging
 from exchange.ledger.accounts import LedgerBalance
 from exchange.money import MAX_AMOUNT, Unit
 
@@ -211,24 +211,31 @@ def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
     staging.sum_changes()
     locks.lock_changed_balances()
     _refuse_negative()
-    db.session.execute(
-        insert(core(LedgerEntry)).from_select(
-            ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
-            select(
-                _e.c.entry_id,
-                _e.c.key,
-                _e.c.kind,
-                literal(at, Instant),
-                _e.c.effective_on,
-                _e.c.details_digest,
-                _e.c.corrects_id,
-            ).where(_e.c.is_new),
-        )
-    )
+    _write_entries(at)
     _write_transfers()
     balances.apply_staged_changes()
     audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
     return new
+
+
+def post_moves(*, by: Actor, at: datetime, subject: str) -> None:
+    """Write the staged entries whose transfers stand in ``staging.move``, all or none, opening lines on the way.
+
+    The caller holds the balances of all lines of these holders, and each move takes all that its source held then: so
+    no line falls below zero, and each source changes once. Refuses ``KeyReused`` for every key that is there already.
+    """
+    new = _claim_keys()
+    accounts.open_staged()
+    _write_entries(at)
+    m = staging.move.c
+    db.session.execute(
+        insert(core(LedgerTransfer)).from_select(
+            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
+            select(m.entry_id, m.seq, m.source_id, m.target_id, m.unit, m.amount),
+        )
+    )
+    balances.apply_staged_moves()
+    audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
 
 
 def details_digest(salt: bytes, details: str) -> bytes:
@@ -367,6 +374,23 @@ def _refuse_negative() -> None:
     )
     if db.session.execute(short).first() is not None:
         raise InsufficientBalance(_l("The balance does not suffice."))
+
+
+def _write_entries(at: datetime) -> None:
+    db.session.execute(
+        insert(core(LedgerEntry)).from_select(
+            ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
+            select(
+                _e.c.entry_id,
+                _e.c.key,
+                _e.c.kind,
+                literal(at, Instant),
+                _e.c.effective_on,
+                _e.c.details_digest,
+                _e.c.corrects_id,
+            ).where(_e.c.is_new),
+        )
+    )
 
 
 def _write_transfers() -> None:

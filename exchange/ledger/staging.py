@@ -21,13 +21,17 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    column,
     func,
     insert,
     literal,
+    literal_column,
     select,
     true,
     union_all,
+    update,
 )
+from sqlalchemy import table as lightweight
 from sqlalchemy.schema import CreateTable
 
 from exchange.database import Choice, db, is_sqlite
@@ -46,6 +50,17 @@ def empty(*tables: Table) -> None:
     for table in tables:
         db.session.execute(CreateTable(table, if_not_exists=True))
         db.session.execute(table.delete())
+
+
+def plan_by_index() -> None:
+    """Until the transaction ends: reach rows of large tables by their keys, as many as the staged rows ask for.
+
+    PostgreSQL takes what is read at random for four times as dear as what is read in a row, and would rather read a
+    whole table for a batch, which costs more with every worker there is. What a batch touches lies close together.
+    """
+    if not is_sqlite():
+        planner = (("seq_page_cost", "100"), ("random_page_cost", "1"), ("enable_mergejoin", "off"), ("jit", "off"))
+        db.session.execute(select(*[func.set_config(name, value, True) for name, value in planner]))
 
 
 entry = temporary(
@@ -70,6 +85,21 @@ transfer = temporary(
     Column("unit", Choice(Unit), nullable=False),
     Column("amount", BigInteger, nullable=False),
 )
+# Transfers that each take all that a worker's line holds to another line of his, which is opened where there is none.
+move = temporary(
+    "staged_move",
+    Column("entry_id", BigInteger, nullable=False),
+    Column("seq", SmallInteger, nullable=False),
+    Column("source_id", BigInteger, nullable=False),
+    Column("target_id", BigInteger, nullable=False),
+    Column("unit", Choice(Unit), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    # What the target is; ``opens`` where it does not exist yet and ``target_id`` is the number that it gets.
+    Column("holder_id", BigInteger, nullable=False),
+    Column("organization_id", BigInteger, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("opens", Boolean, nullable=False),
+)
 change = temporary(
     "staged_change",
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
@@ -91,16 +121,29 @@ def allot_ids(count: int) -> list[int]:
     return sorted(db.session.execute(numbers).scalars())
 
 
-def next_id(ordinal: ColumnElement[int]) -> ColumnElement[int]:
-    """The same inside an ``INSERT … SELECT`` whose rows are numbered from 1 by ``ordinal``."""
+def next_id(ordinal: ColumnElement[int], table: str = "ledger_entry") -> ColumnElement[int]:
+    """The same inside an ``INSERT … SELECT`` whose rows are numbered from 1 by ``ordinal``; for any table."""
     if is_sqlite():
-        return literal(_last_id()) + ordinal
-    return func.nextval("ledger_entry_id_seq", type_=BigInteger)
+        return literal(_last_id(table)) + ordinal
+    return func.nextval(f"{table}_id_seq", type_=BigInteger)
 
 
-def _last_id() -> int:
-    # ledger_key rows are written first, so they know of ids that this transaction has allotted.
-    highest = db.session.connection().exec_driver_sql("SELECT max(id) FROM ledger_entry").scalar_one()
+def id_or_new(found: ColumnElement[int | None], table: str) -> ColumnElement[int]:
+    """The id found by an outer join, else a new one; on SQLite ``number_moves`` says afterwards which."""
+    return func.coalesce(found, 0 if is_sqlite() else func.nextval(f"{table}_id_seq", type_=BigInteger))
+
+
+def number_moves() -> None:
+    """Say which new lines the moves lead to, where this could not be said while they were staged."""
+    if is_sqlite():
+        new = literal(_last_id("ledger_account")) + literal_column("rowid", BigInteger)
+        db.session.execute(update(move).where(move.c.opens).values(target_id=new))
+
+
+def _last_id(table: str = "ledger_entry") -> int:
+    highest = db.session.execute(
+        select(func.max(column("id", BigInteger))).select_from(lightweight(table))
+    ).scalar_one()
     return int(highest or 0)
 
 
