@@ -7,13 +7,13 @@ old provider before and at the new one after are his receipt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from enrollment import liability_statements
+from enrollment import liability_statements, statement_times
 from enrollment.models import EnrollmentWindow, WindowKind
 from exchange import clock
 from exchange.clock import local_date
@@ -25,7 +25,6 @@ from exchange.policy import versions
 from exchange.policy.document import NoPolicyInForce
 from exchange.scheduler.jobs import Due, Hold, due_on, long_job
 
-_MONTHLY_AT: Final = time(0, 45)
 # Statements made before a cutover stand close before it; the cutover itself is due at the effective instant.
 _LATE: Final = timedelta(hours=1)
 # What was not stated around a cutover cannot be stated long after it: the books have moved on.
@@ -48,7 +47,7 @@ def _monthly(now: datetime) -> list[Due]:
     except NoPolicyInForce:
         return []
     first = local_date(now, policy.zone).replace(day=1)
-    due = due_on(first, _MONTHLY_AT)
+    due = due_on(first, statement_times.MONTHLY_AT)
     return [Due(f"monthly {first:%Y-%m}", due.at, due.late_from)] if due.at <= now else []
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
@@ -10,7 +15,7 @@ from enrollment.models import BenefitAccount, Switch
 from exchange.clock import local_date
 from exchange.database import core, db
 from exchange.errors import Refusal
-from exchange.ledger import proofs
+from exchange.ledger import cosigning, proofs
 from exchange.ledger.accounts import LedgerAccount
 from exchange.ledger.journal import LedgerTransfer
 from exchange.ledger.keys import KeyRing
@@ -25,19 +30,54 @@ class NothingMoved(Refusal):
     status = 409
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a receipt file shows, in figures: place in the journal, the checkpoint over it, leaves before and after.
+
+    ``before`` and ``after`` are of so many of ``balances`` that the switch moved: (shown, balances).
+    """
+
+    position: int
+    size: int
+    root: str
+    sealed_at: datetime
+    witnesses: Sequence[str]
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+
+def evidence_of(switch: Switch, *, keys: KeyRing, zone: str) -> Evidence:
+    """What the receipt of a switch shows. Refuses as ``receipt_of`` does."""
+    deed = _deed(switch, zone)
+    position, checkpoint = proofs.seal_of(deed.entry_id, keys)
+    before, after = proofs.leaves_around(deed, position)
+    return Evidence(
+        position=position,
+        size=checkpoint.size,
+        root=base64.b64encode(checkpoint.root).decode(),
+        sealed_at=checkpoint.sealed_at,
+        witnesses=cosigning.witnesses_of(checkpoint, keys),
+        before=(len(before), len({(m.old_provider, m.old_component, m.unit) for m in deed.moved})),
+        after=(len(after), len({(m.new_provider, m.new_component, m.unit) for m in deed.moved})),
+    )
+
+
 def receipt_of(switch: Switch, *, keys: KeyRing, zone: str) -> bytes:
     """The receipt of a switch that was carried out (see ``proofs.receipt_file``); ``zone`` says which day it was.
 
     Refuses ``NothingMoved``, ``NotSealedYet`` and ``NoKeys``. The caller has asked whose switch it is.
     """
+    return proofs.receipt_file(_deed(switch, zone), keys=keys)
+
+
+def _deed(switch: Switch, zone: str) -> Deed:
     if switch.entry_id is None:
         raise NothingMoved(_l("This switch moved no balance: there is nothing to show."))
     number = db.session.execute(
         select(BenefitAccount.number).where(BenefitAccount.id == switch.benefit_account_id)
     ).scalar_one()
     effective_on = local_date(switch.effective_at, zone)
-    deed = Deed(number, switch.id, effective_on, switch.entry_id, _moved(switch.entry_id))
-    return proofs.receipt_file(deed, keys=keys)
+    return Deed(number, switch.id, effective_on, switch.entry_id, _moved(switch.entry_id))
 
 
 def _moved(entry_id: int) -> list[Moved]:

@@ -65,6 +65,10 @@ SETTINGS = (
     Setting("MAIL_SENDER", "The address that letters come from.", "no-reply@localhost"),
     Setting("EXCHANGE_ID", "What the exchange is called in seals and statements: its host name.", "localhost"),
     Setting("SEAL_KEYS", "The folder with the keys that sign seals and statements; without one nothing is sealed."),
+    Setting(
+        "REGULATOR_CONTACT",
+        "How people reach the regulator: shown to a worker where a check of his balances does not hold.",
+    ),
     Setting("METRICS_TOKEN", "Opens /metrics as a bearer token, at least 16 characters; without one it stays shut."),
     Setting("KEPT_PAGES_MIB", "Memory that each web process spends on pages it has written, in MiB; 0: none.", "64"),
     Setting("LOG_FORMAT", "json: a line for each event; text for people. A demo's default is text.", "json"),
@@ -96,6 +100,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "MAIL_SENDER": values["MAIL_SENDER"],
         "EXCHANGE_ID": values["EXCHANGE_ID"],
         "SEAL_KEYS": values["SEAL_KEYS"],
+        "REGULATOR_CONTACT": values["REGULATOR_CONTACT"],
         "METRICS_TOKEN": values["METRICS_TOKEN"],
         "KEPT_PAGES_MIB": _whole(values, "KEPT_PAGES_MIB"),
         **given,

@@ -1,12 +1,15 @@
 """Is the exchange's journal still the one that the regulator saw last?  The witness's side.
 
     python witness.py KEYFILE STATE URL --exchange-key VKEY     fetches, checks, remembers, prints the signed note
+                                      --statements FOLDER       and signs every new statement into a copy of its own
     python witness.py --new NAME KEYFILE                        makes a key
 
 The witness remembers the last checkpoint in STATE. It signs a new one only if the exchange signed it
-and shows that it extends the remembered one. The note on the standard output is handed back to the
-exchange (``flask cosign``). Needs Python 3.11 and ``cryptography``, and ``verify.py`` beside it in a
-folder called ``verifier``.
+and shows that it extends the remembered one. A statement it signs only if it speaks of the journal that
+was seen, and keeps it in FOLDER: of the same place and journal it signs no second version. The note on
+the standard output and the files in FOLDER are handed back to the exchange (``flask cosign``); FOLDER
+may be published, it names nobody. Needs Python 3.11 and ``cryptography``, and ``verify.py`` beside it
+in a folder called ``verifier``.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import re
 import secrets
 import sys
 import urllib.request
@@ -23,10 +27,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from verifier.verify import Head, Keys, b64, checkpoint, extends, need, sha
+from verifier.verify import Head, Keys, b64, checkpoint, extends, matched, need, sha, whole
 
 Fetch = Callable[[str], str]
 SECONDS = 20
+STATED = re.compile(
+    r"pbx-pol/v1\nexchange \S+\nprovider ([\w.-]+)\ncomponent ([\w.-]+)\nunit (USD|MIN)\nasof \S+\n"
+    r"journal ([0-9]+) (\S+)\n"
+)
 
 
 def fetched(address: str) -> str:
@@ -68,26 +76,78 @@ def witness(key_file: Path, state: Path, url: str, exchange_keys: Sequence[str],
     Raises ``ValueError`` when it is not signed by the exchange or does not extend what was seen
     last: then nothing is signed, and nothing is forgotten.
     """
-    name, spelled = key_file.read_text(encoding="utf-8").splitlines()
-    seed = b64(spelled, 32)
+    name, seed = own_key(key_file)
     known = Keys([*exchange_keys, public_half(name, seed)])
-    note = fetch(f"{url}/.well-known/pbx/checkpoint")
-    text = note.rpartition("\n\n")[0] + "\n"
-    # Other witnesses may have signed before; the exchange's own signature is the one that is asked for.
-    ours = [line for line in note[len(text) + 1 :].splitlines(keepends=True) if is_known(line, exchange_keys)]
+    text, ours = of_the_exchange(fetch(f"{url}/.well-known/pbx/checkpoint"), exchange_keys)
     exchange = text.partition("/journal\n")[0]
-    head, _ = checkpoint(f"{text}\n{''.join(ours)}", known, exchange)
+    head, _ = checkpoint(f"{text}\n{ours}", known, exchange)
     if state.exists():
         seen, _ = checkpoint(state.read_text(encoding="utf-8"), known, exchange)
         compare(seen, head, lambda: fetch(f"{url}/.well-known/pbx/consistency/{seen.size}/{head.size}"))
-    signed = f"{text}\n{''.join(ours)}{signature_line(text, name, seed)}"
-    draft = state.with_suffix(".new")
+    signed = f"{text}\n{ours}{signature_line(text, name, seed)}"
+    keep(state, signed)
+    return signed
+
+
+def copy_statements(
+    key_file: Path, state: Path, folder: Path, url: str, exchange_keys: Sequence[str], *, fetch: Fetch = fetched
+) -> list[Path]:
+    """Every statement that is not in ``folder`` yet, checked, signed and written there: the regulator's copy.
+
+    To be called after ``witness``. Raises ``ValueError`` for a statement that is not signed by the
+    exchange, speaks of another journal than was seen, or is a second version of one that is there.
+    """
+    name, seed = own_key(key_file)
+    known = Keys([*exchange_keys, public_half(name, seed)])
+    exchange = state.read_text(encoding="utf-8").partition("/journal\n")[0]
+    seen, _ = checkpoint(state.read_text(encoding="utf-8"), known, exchange)
+    there = {digest_of(path.read_text(encoding="utf-8")) for path in folder.glob("*.note")}
+    extended: set[Head] = set()
+    new = []
+    for line in fetch(f"{url}/.well-known/pbx/statements").splitlines():
+        *_, digest, address = line.split(" ")
+        if digest in there:
+            continue
+        text, ours = of_the_exchange(fetch(url + address), exchange_keys)
+        known.note(f"{text}\n{ours}", f"{exchange}/journal")
+        *place, size, root = matched(STATED, text)
+        journal = Head(whole(size), b64(root, 32))
+        if journal not in extended:
+            compare(journal, seen, lambda: fetch(f"{url}/.well-known/pbx/consistency/{journal.size}/{seen.size}"))  # noqa: B023 - called at once
+            extended.add(journal)
+        path = folder / f"{journal.size:012}_{'_'.join(place)}.note"
+        need(not path.exists(), f"{path.name}: there is another version of this statement")
+        keep(path, f"{text}\n{ours}{signature_line(text, name, seed)}")
+        new.append(path)
+    return new
+
+
+def own_key(path: Path) -> tuple[str, bytes]:
+    """The witness's name and secret."""
+    name, spelled = path.read_text(encoding="utf-8").splitlines()
+    return name, b64(spelled, 32)
+
+
+def of_the_exchange(note: str, exchange_keys: Sequence[str]) -> tuple[str, str]:
+    """A note's text and the exchange's own signature lines: others may have signed too, theirs are not asked for."""
+    text = note.rpartition("\n\n")[0] + "\n"
+    lines = note[len(text) + 1 :].splitlines(keepends=True)
+    return text, "".join(line for line in lines if is_known(line, exchange_keys))
+
+
+def digest_of(note: str) -> str:
+    """The SHA-256 of a note's text, as the exchange lists it."""
+    return sha((note.rpartition("\n\n")[0] + "\n").encode()).hex()
+
+
+def keep(path: Path, content: str) -> None:
+    """Write a file, on the disk or not at all."""
+    draft = path.with_name(f"{path.name}.new")
     with draft.open("w", encoding="utf-8") as file:
-        file.write(signed)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(state)
-    return signed
+    draft.replace(path)
 
 
 def is_known(line: str, exchange_keys: Sequence[str]) -> bool:
@@ -106,6 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the checkpoint was signed, 1 when it was refused."""
     parser = argparse.ArgumentParser(description="Check and sign the newest checkpoint of a benefits exchange.")
     parser.add_argument("--new", metavar="NAME", help="make a key of this name")
+    parser.add_argument("--statements", metavar="FOLDER", type=Path, help="keep a signed copy of every statement")
     parser.add_argument("--exchange-key", action="append", default=[], help="a public key of the exchange")
     parser.add_argument("key_file", type=Path)
     parser.add_argument("state", type=Path, nargs="?")
@@ -116,8 +177,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not (asked.state and asked.url and asked.exchange_key):
         parser.error("a witness needs STATE, URL and --exchange-key")
+    url = asked.url.rstrip("/")
     try:
-        sys.stdout.write(witness(asked.key_file, asked.state, asked.url.rstrip("/"), asked.exchange_key))
+        sys.stdout.write(witness(asked.key_file, asked.state, url, asked.exchange_key))
+        if asked.statements:
+            copy_statements(asked.key_file, asked.state, asked.statements, url, asked.exchange_key)
     except (ValueError, IndexError, OSError) as error:
         sys.stderr.write(f"NOT SIGNED: {error}\n")
         return 1

@@ -15,6 +15,7 @@ from enrollment.pages import (
     provider,
     public_home,
     regulator,
+    worker_check,
     worker_choice,
     worker_claim,
     worker_home,
@@ -32,6 +33,7 @@ WORKER: list[Blueprint] = [
     worker_leave.bp,
     worker_switches.bp,
     worker_statement.bp,
+    worker_check.bp,
 ]
 EMPLOYER: list[Blueprint] = [employer.bp, employer_report.bp, employer_tokens.bp, corrections.employer_bp]
 OPERATOR: list[Blueprint] = [

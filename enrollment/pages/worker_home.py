@@ -14,6 +14,7 @@ from flask_babel import ngettext
 from enrollment import accounts, choosing, leave, overview, receipts, windows
 from enrollment.models import LeaveState, SwitchState
 from enrollment.overview import ContributionState, Holding
+from enrollment.pages import worker_check
 from enrollment.pages.worker_self import Self, read_self
 from exchange import exports, notices
 from exchange.database import db, in_unit_of_work
@@ -71,7 +72,20 @@ def home() -> str:
         states=CONTRIBUTION_STATES,
         notices=notices.newest(me.actor, at_most=3),
         **_what_waits(me),
+        **_what_is_checked(me),
     )
+
+
+def _what_is_checked(me: Self) -> dict[str, object]:
+    """The script of the check gets its settings only where there is something to check."""
+    newest = worker_check.newest_round(me.at)
+    if newest is None:
+        return {"check": None}
+    return {
+        "check": worker_check.settings_of(me, newest),
+        "check_round": newest,
+        "regulators": worker_check.regulators(),
+    }
 
 
 def _what_waits(me: Self) -> dict[str, object]:

@@ -47,6 +47,13 @@ def take(note: str, keys: KeyRing, *, by: Actor, at: datetime) -> list[str]:
     return new
 
 
+def witnesses_of(checkpoint: SealCheckpoint, keys: KeyRing) -> list[str]:
+    """Who besides the exchange has signed a checkpoint, by name."""
+    c = NoteCosignature
+    names = select(c.key_name).where(c.checkpoint_size == checkpoint.size).order_by(c.key_name).distinct()
+    return [name for name in db.session.execute(names).scalars() if not keys.is_own(name)]
+
+
 def _signed(text: str) -> tuple[int | None, int | None]:
     """Which checkpoint (its size) or statement (its id) has this text."""
     try:

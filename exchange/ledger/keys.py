@@ -57,6 +57,10 @@ class KeyRing:
         """The name of the key of a provider, given as it stands in statements (``org-7``)."""
         return f"{self.exchange}/{provider}"
 
+    def is_own(self, name: str) -> bool:
+        """Whether a key of that name is the exchange's or a provider's. A witness's has a name of its own."""
+        return name.startswith(f"{self.exchange}/")
+
     def signing(self, name: str) -> list[SigningKey]:
         """Every private key of a name that is kept here; during a rotation there are two, otherwise one or none."""
         if self.makes_missing and not self._files(name, ".key"):

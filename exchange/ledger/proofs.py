@@ -14,7 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from flask_babel import lazy_gettext as _l
 
@@ -23,12 +23,17 @@ from exchange.errors import Refusal
 from exchange.ledger import notes, seals, statements
 from exchange.ledger.journal import LedgerEntry
 from exchange.ledger.keys import KeyRing
-from exchange.ledger.seal_store import LiabilityStatement
+from exchange.ledger.seal_store import LiabilityStatement, SealCheckpoint
 from exchange.ledger.statements import Proof
 from exchange.money import Unit
 
 PROOF_FORMAT: Final = "pbx-proof/v1"
 RECEIPT_FORMAT: Final = "pbx-receipt/v1"
+
+Place: TypeAlias = tuple[str, str, Unit]
+"""Provider (as statements call it), component and unit."""
+Shown: TypeAlias = tuple[LiabilityStatement, Proof]
+"""A statement, and a worker's leaf in it."""
 
 
 class NotSealedYet(Refusal):
@@ -78,8 +83,18 @@ class Deed:
 
 def proof_file(statement: LiabilityStatement, account_number: str, *, keys: KeyRing) -> bytes:
     """The proof of one worker's balance in a statement. ``NotFound`` without a leaf; refuses ``NotSealedYet``."""
-    proof = statements.proof_of(statement, account_number)
-    return _spelled({"format": PROOF_FORMAT, **_written(statement, proof), "keys": _keys(keys)})
+    content = proof_content(statement, account_number, keys=keys)
+    return _spelled({"format": PROOF_FORMAT, **content, "keys": key_lines(keys)})
+
+
+def proof_content(statement: LiabilityStatement, account_number: str, *, keys: KeyRing) -> dict[str, Any]:
+    """The same without format and keys, as plain values."""
+    return _written(statement, statements.proof_of(statement, account_number), keys)
+
+
+def key_lines(keys: KeyRing) -> list[str]:
+    """Every public key, as ``name+id+base64``."""
+    return [str(key) for key in keys.verifying()]
 
 
 def receipt_file(deed: Deed, *, keys: KeyRing) -> bytes:
@@ -89,22 +104,22 @@ def receipt_file(deed: Deed, *, keys: KeyRing) -> bytes:
     before and after the switch (at every cutover) and show just what moved.
     """
     entry = db.session.get_one(LedgerEntry, deed.entry_id)
-    seal = _seal(deed.entry_id)
-    before, after = _leaves_around(deed, int(seal["position"]))
+    seal = _seal(deed.entry_id, keys)
+    before, after = leaves_around(deed, int(seal["position"]))
     return _spelled(
         {
             "format": RECEIPT_FORMAT,
             "receipt": notes.sign(deed.text(keys.exchange, entry.key), keys.journal_keys()),
             "seal": seal,
-            "before": before,
-            "after": after,
-            "keys": _keys(keys),
+            "before": [_written(*leaf, keys) for leaf in before],
+            "after": [_written(*leaf, keys) for leaf in after],
+            "keys": key_lines(keys),
         }
     )
 
 
-def _written(statement: LiabilityStatement, proof: Proof) -> dict[str, Any]:
-    seal = _seal(statement.entry_id)
+def _written(statement: LiabilityStatement, proof: Proof, keys: KeyRing) -> dict[str, Any]:
+    seal = _seal(statement.entry_id, keys)
     size = seals.head_of(seal["checkpoint"]).size
     who = proof.opening.subject
     return {
@@ -124,12 +139,22 @@ def _written(statement: LiabilityStatement, proof: Proof) -> dict[str, Any]:
     }
 
 
-def _seal(entry_id: int) -> dict[str, Any]:
-    """An entry's bytes, its place, and the way to the root of the first checkpoint that covers it."""
+def seal_of(entry_id: int, keys: KeyRing) -> tuple[int, SealCheckpoint]:
+    """An entry's place in the journal, and the first checkpoint over it that a witness has signed.
+
+    The first one there is where no witness has signed any. Refuses ``NotSealedYet``.
+    """
     position = seals.position_of(entry_id)
-    checkpoint = None if position is None else seals.first_checkpoint_over(position)
-    if position is None or checkpoint is None:
+    if position is None:
         raise NotSealedYet(_l("This was posted a moment ago and is not sealed yet. Try again in a minute."))
+    checkpoint = seals.first_checkpoint_over(position, not_only=keys.exchange) or seals.first_checkpoint_over(position)
+    assert checkpoint is not None, "what has a place stands under a checkpoint"
+    return position, checkpoint
+
+
+def _seal(entry_id: int, keys: KeyRing) -> dict[str, Any]:
+    """An entry's bytes, its place, and the way to the root of the checkpoint that covers it."""
+    position, checkpoint = seal_of(entry_id, keys)
     return {
         "entry": base64.b64encode(seals.entry_contents([entry_id])[entry_id]).decode(),
         "position": position,
@@ -138,10 +163,13 @@ def _seal(entry_id: int) -> dict[str, Any]:
     }
 
 
-def _leaves_around(deed: Deed, position: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The leaves at the old place right before the entry and at the new one right after, where they show what moved."""
-    left: dict[tuple[str, str, Unit], int] = {}
-    came: dict[tuple[str, str, Unit], int] = {}
+def leaves_around(deed: Deed, position: int) -> tuple[list[Shown], list[Shown]]:
+    """The leaves at the old place right before the entry and at the new one right after, where they show what moved.
+
+    Without them a receipt still shows the sealed entry. Statements stand right before and after a cutover.
+    """
+    left: dict[Place, int] = {}
+    came: dict[Place, int] = {}
     for m in deed.moved:
         old, new = (m.old_provider, m.old_component, m.unit), (m.new_provider, m.new_component, m.unit)
         left[old] = left.get(old, 0) + m.amount
@@ -153,20 +181,17 @@ def _leaves_around(deed: Deed, position: int) -> tuple[list[dict[str, Any]], lis
 
 
 def _showing(
-    amounts: dict[tuple[str, str, Unit], int], nearest_first: Sequence[LiabilityStatement], account_number: str
-) -> list[dict[str, Any]]:
+    amounts: dict[Place, int], nearest_first: Sequence[LiabilityStatement], account_number: str
+) -> list[Shown]:
     found = []
     for place, amount in sorted(amounts.items()):
         nearest = next((s for s in nearest_first if (s.provider, s.component, s.unit) == place), None)
-        if nearest is not None:
+        # A statement's own entry is sealed later than what it speaks of: then the leaf comes with the next file.
+        if nearest is not None and seals.position_of(nearest.entry_id) is not None:
             proof = statements.proof_of(nearest, account_number)
             if proof.opening.balance == amount:
-                found.append(_written(nearest, proof))
+                found.append((nearest, proof))
     return found
-
-
-def _keys(keys: KeyRing) -> list[str]:
-    return [str(key) for key in keys.verifying()]
 
 
 def _spelled(content: dict[str, Any]) -> bytes:

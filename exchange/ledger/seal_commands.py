@@ -102,19 +102,27 @@ def list_keys_command() -> None:
 
 
 @click.command("cosign")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("files", type=click.File(encoding="utf-8"), nargs=-1, required=True)
 @with_appcontext
-def cosign_command(file: TextIO) -> None:
-    """Take a witness's signature of a checkpoint, or a provider's of a statement, from the note in FILE."""
-    note = file.read()
+def cosign_command(files: tuple[TextIO, ...]) -> None:
+    """Take a witness's signature of a checkpoint or statement, or a provider's of a statement, from the notes in FILES.
+
+    All of them or none; what is there already is passed over.
+    """
+
+    def work() -> set[str]:
+        at, by = clock.now(), system_actor("command:cosign")
+        return {name for note in contents for name in cosigning.take(note, ring, by=by, at=at)}
+
+    contents = [file.read() for file in files]
     try:
         ring = keys.ring()
-        names = in_unit_of_work(lambda: cosigning.take(note, ring, by=system_actor("command:cosign"), at=clock.now()))
+        names = in_unit_of_work(work)
     except (Refusal, BadNote) as error:
         raise click.ClickException(str(error)) from error
     finally:
         db.session.rollback()
-    click.echo(f"Signed by {', '.join(names) or 'nobody new'}.")
+    click.echo(f"Signed by {', '.join(sorted(names)) or 'nobody new'}.")
 
 
 @click.command("bundle")

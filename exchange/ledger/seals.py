@@ -315,9 +315,19 @@ def checkpoint_at(size: int) -> SealCheckpoint:
     return found
 
 
-def first_checkpoint_over(position: int) -> SealCheckpoint | None:
-    """The first checkpoint that covers the entry at ``position``."""
+def first_checkpoint_over(position: int, *, not_only: str | None = None) -> SealCheckpoint | None:
+    """The first checkpoint that covers the entry at ``position``.
+
+    ``not_only`` names the exchange: then the first one that a witness has signed as well. A witness's key has a
+    name of its own, not one that begins with the exchange's.
+    """
     covering = select(SealCheckpoint).where(SealCheckpoint.size > position).order_by(SealCheckpoint.size).limit(1)
+    if not_only is not None:
+        c = NoteCosignature
+        witnessed = select(c.checkpoint_size).where(
+            c.checkpoint_size > position, ~c.key_name.startswith(f"{not_only}/", autoescape=True)
+        )
+        covering = covering.where(SealCheckpoint.size.in_(witnessed.order_by(c.checkpoint_size).limit(1)))
     return db.session.execute(covering).scalar_one_or_none()
 
 

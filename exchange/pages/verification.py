@@ -15,6 +15,7 @@ from flask import Response, url_for
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
+from exchange import settings
 from exchange.database import db
 from exchange.errors import NotFound
 from exchange.identity.actors import Audience
@@ -23,6 +24,7 @@ from exchange.ledger.seal_store import LiabilityStatement
 from exchange.web.audiences import audience_blueprint
 
 LISTED: Final = 1_000  # statements on one page of the list
+VERIFIER: Final = settings.ROOT / "verifier" / "verify.py"
 
 bp = audience_blueprint("verification", __name__, Audience.PUBLIC, url_prefix="/.well-known/pbx")
 
@@ -76,6 +78,13 @@ def statement(statement_id: int) -> Response:
     if found is None:
         raise NotFound(_l("There is no such page or record, or it is not yours to see."))
     return _text(statements.signed_note(found))
+
+
+@bp.get("/verify.py")
+def verifier() -> Response:
+    """The program that checks proofs, receipts and bundles, to be read and run by anybody."""
+    headers = {"Content-Disposition": 'attachment; filename="verify.py"'}
+    return Response(VERIFIER.read_bytes(), mimetype="text/x-python", headers=headers)
 
 
 def _digest(one: LiabilityStatement) -> str:

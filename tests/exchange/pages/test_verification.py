@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -17,11 +18,13 @@ from exchange.ledger.keys import KeyRing
 from exchange.ledger.seals import Head
 from tests.support.ledger_makers import AT, BY, Books, entry, post
 from tests.support.seal_makers import make_ring, seal
-from tests.support.verifying import all_statements, live_a_year
+from tests.support.verifying import all_statements, live_a_year, resigned
+from tests.support.witnessing import NAME, Regulator
 from verifier import witness
 
 WELL_KNOWN = "/.well-known/pbx"
 Fetch = Callable[[str], str]
+Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -143,6 +146,59 @@ class TestWitness:
         arguments = [str(tmp_path / "witness.secret"), str(tmp_path / "seen"), "http://127.0.0.1:9", "--exchange-key"]
         assert witness.main([*arguments, other]) == 1
         assert "NOT SIGNED" in capsys.readouterr().err
+
+
+class TestCopy:
+    def test_of_the_statements_is_signed_once_and_shown_to_everybody(
+        self, app: Flask, client: FlaskClient, tmp_path: Path
+    ) -> None:
+        year = live_a_year(app, tmp_path / "keys")
+        regulator = Regulator(year.ring, tmp_path / "regulator", client)
+
+        regulator.look()
+        regulator.look()
+
+        assert len(list(regulator.copy.glob("*.note"))) == len(all_statements())
+        for made in all_statements():
+            note = client.get(f"{WELL_KNOWN}/statements/{made.id}").text
+            assert note.count(f"— {NAME} ") == 1
+            assert {key.name for key in notes.signers(note, year.ring.verifying())} >= {NAME, year.ring.journal_name}
+
+    def test_holds_no_second_version_and_no_statement_of_another_journal(
+        self, app: Flask, client: FlaskClient, tmp_path: Path
+    ) -> None:
+        year = live_a_year(app, tmp_path / "keys")
+        regulator = Regulator(year.ring, tmp_path / "regulator", client)
+        regulator.look()
+        copied = sorted(path.name for path in regulator.copy.iterdir())
+        made = all_statements()[0]
+        size, root = f"journal {made.journal_size} ", base64.b64encode(bytes(32)).decode()
+
+        for old, new in ((f"sum {made.sum}\n", "sum 1\n"), (size, f"journal 1 {root} ")):
+            false = resigned(made.note, year.ring, lambda text, old=old, new=new: text.replace(old, new))  # type: ignore[misc]
+            with pytest.raises(ValueError):
+                witness.copy_statements(*regulator.place, fetch=partial(listing, false, regulator.fetch))
+
+        assert sorted(path.name for path in regulator.copy.iterdir()) == copied
+        db.session.rollback()
+
+    def test_is_handed_back_in_one_go(self, app: Flask, client: FlaskClient, cli: Cli, tmp_path: Path) -> None:
+        year = live_a_year(app, tmp_path / "keys")
+        regulator = Regulator(year.ring, tmp_path / "regulator", client)
+        regulator.see()
+        files = sorted(str(path) for path in regulator.copy.glob("*.note"))
+
+        first, again = cli("cosign", *files), cli("cosign", *files)
+
+        assert (first.output, again.output) == (f"Signed by {NAME}.\n", "Signed by nobody new.\n")
+        assert f"— {NAME} " in client.get(f"{WELL_KNOWN}/statements/{all_statements()[-1].id}").text
+
+
+def listing(note: str, fetch: Fetch, address: str) -> str:
+    """An exchange that lists and shows this one statement."""
+    if address.endswith("/statements"):
+        return f"2026-12-31 a b USD {'0' * 64} {WELL_KNOWN}/statements/1\n"
+    return note if address.endswith("/statements/1") else fetch(address)
 
 
 def forking(note: str, address: str) -> str:
