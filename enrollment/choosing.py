@@ -7,15 +7,16 @@ where to, and what will not carry over or will change. What he sees comes from t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from flask_babel import format_date, format_datetime, gettext
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from enrollment import elections, letters, memberships, overview, switching, windows
-from enrollment.models import BenefitAccount, Election, EnrollmentWindow, Worker
+from enrollment.models import BenefitAccount, Election, EnrollmentWindow
+from enrollment.standpoint import Standpoint
 from exchange import calendar
 from exchange.clock import local_date
 from exchange.database import db
@@ -25,7 +26,7 @@ from exchange.identity.organizations import Organization, exchange_id
 from exchange.policy.document import Policy
 from providers import comparison, shelf
 from providers.comparison import Loss
-from providers.models import Package, PackageVersion, VersionState
+from providers.models import Package, PackageComponent, PackageVersion, VersionState
 from providers.shelf import Offer
 
 
@@ -106,10 +107,15 @@ class OpenWindow:
 
 def open_windows(account: BenefitAccount, *, policy: Policy, at: datetime) -> list[OpenWindow]:
     """Where the worker may choose now, the special enrollments first."""
+    return told(windows.open_for(account, at), account_id=account.id, policy=policy, at=at)
+
+
+def told(open_: Sequence[EnrollmentWindow], *, account_id: int, policy: Policy, at: datetime) -> list[OpenWindow]:
+    """These windows as a worker is told of them."""
     found = []
-    for window in windows.open_for(account, at):
+    for window in open_:
         year = plan_year_for(window, policy=policy, at=at)
-        standing = elections.standing(account.id, year)
+        standing = elections.standing(account_id, year)
         found.append(
             OpenWindow(
                 id=window.id,
@@ -139,33 +145,55 @@ def plan_year_for(window: EnrollmentWindow, *, policy: Policy, at: datetime) -> 
     return calendar.plan_year_of(policy, effective_on).id
 
 
-def choices(account: BenefitAccount, *, window: EnrollmentWindow, policy: Policy, at: datetime) -> list[Choice]:
-    """Everything on sale where the worker lives, and what he has, by provider; each with its refusal, if any."""
-    year = plan_year_for(window, policy=policy, at=at)
-    mine = memberships.current(account.id).package_id
-    place = db.session.execute(select(Worker.place).where(Worker.id == account.worker_id)).scalar_one()
-    on_sale = list(db.session.execute(shelf.on_sale(year, place)).scalars())
-    own = _own_not_on_sale(mine, year, {version.id for version in on_sale})
-    # What is on sale for this year and place can be refused for reasons of the worker's only: one answer serves all.
-    shared = _refusal(account, on_sale[0], window=window, policy=policy, at=at) if on_sale else None
-    refusals = {version.id: _refusal(account, version, window=window, policy=policy, at=at) for version in own}
-    standing = elections.standing(account.id, year)
-    offers = shelf.offers([version.id for version in (*on_sale, *own)])
+def on_sale(
+    standpoint: Standpoint, *, plan_year: str, has: str | None = None, by_fee: bool = False
+) -> Select[int, str, str]:
+    """A SELECT of what is on sale where the worker lives: version id, and the names of package and provider.
+
+    ``has``: only what has this component. By provider and package, or the lowest fee first.
+    """
+    v, c = PackageVersion, PackageComponent
+    rows = (
+        shelf.on_sale(plan_year, standpoint.place)
+        .join(Organization, Organization.id == Package.provider_id)
+        .with_only_columns(v.id, Package.name.label("package"), Organization.name.label("provider"))
+        .order_by(*([v.fee_bp] if by_fee else []), Organization.name, Package.name, v.id)
+    )
+    if has is not None:
+        rows = rows.where(select(c.version_id).where(c.version_id == v.id, c.component == has).exists())
+    return rows
+
+
+def choices(
+    standpoint: Standpoint, version_ids: Sequence[int], *, window: EnrollmentWindow, policy: Policy
+) -> list[Choice]:
+    """These versions as the worker meets them, in their order, and before them what he has, wherever it is listed.
+
+    What is not on sale for him is left out, but for his own. What is on sale for this year and place can be refused
+    for reasons of the worker's only: one answer serves all.
+    """
+    year = plan_year_for(window, policy=policy, at=standpoint.at)
+    v, mine = PackageVersion, standpoint.package_id
+    wanted = v.id.in_(version_ids) | (Package.id == mine)
+    rows = shelf.on_sale(year, standpoint.place).where(wanted).with_only_columns(v.id, v.package_id)
+    found = dict(db.session.execute(rows).all())
+    own = [id_ for id_, package_id in found.items() if package_id == mine]
+    refusals: dict[int, Refusal | None] = {}
+    if not own and mine is not None:
+        listed = select(v).where(v.package_id == mine, v.plan_year == year, v.state == VersionState.LISTED)
+        for version in db.session.execute(listed).scalars():
+            own = [version.id]
+            refusals[version.id] = _refusal(standpoint.account, version, window=window, policy=policy, at=standpoint.at)
+    shared = next(elections.refusals_of_worker(standpoint.account, window=window, at=standpoint.at), None)
     return [
         Choice(
             offer=offer,
             is_mine=offer.package_id == mine,
-            is_chosen=standing is not None and standing.package_version_id == offer.version_id,
+            is_chosen=offer.version_id in standpoint.chosen,
             refusal=refusals.get(offer.version_id, shared),
         )
-        for offer in sorted(offers, key=lambda offer: (offer.provider_name, offer.package_name))
+        for offer in shelf.offers([*own, *(id_ for id_ in version_ids if id_ in found)])
     ]
-
-
-def _own_not_on_sale(package_id: int | None, plan_year: str, known: Collection[int]) -> list[PackageVersion]:
-    v = PackageVersion
-    own = select(v).where(v.package_id == package_id, v.plan_year == plan_year, v.state == VersionState.LISTED)
-    return [version for version in db.session.execute(own).scalars() if version.id not in known]
 
 
 def _refusal(

@@ -117,7 +117,7 @@ def elect(
 def undo(account: BenefitAccount, *, window: EnrollmentWindow, plan_year: str, by: Actor, at: datetime) -> None:
     """Take the standing election back, while its window is open: the present package stays."""
     _hold(account, window)
-    refusal = windows.refusal_to_choose(window, at) or _refusal_after_ordering(window)
+    refusal = refusal_of_time(window, at)
     if refusal is not None:
         raise refusal
     election = standing(account.id, plan_year)
@@ -163,16 +163,8 @@ def refusals_to_elect(
 
     The page asks it to explain, the operation to refuse: they cannot disagree.
     """
-    if window.benefit_account_id not in (None, account.id):
-        yield NotFound(_l("There is no such enrollment for you."))
-    if account.closed_at is not None:
-        yield NotFound(_l("This account is closed."))
-    if account.switch_locked:
-        yield AccountLocked(
-            _l("You have locked your account against switches. Take the lock off on your account page first.")
-        )
-    if refusal := windows.refusal_to_choose(window, at) or _refusal_after_ordering(window):
-        yield refusal
+    yield from refusals_of_worker(account, window=window, at=at)
+    if refusal_of_time(window, at):
         return
     effective_on = local_date(effective_instant(window, policy=policy, at=at), policy.zone)
     wanted = calendar.plan_year_of(policy, effective_on).id
@@ -185,6 +177,25 @@ def refusals_to_elect(
             )
         )
     yield from _refusals_of_the_shelf(account, version)
+
+
+def refusals_of_worker(account: BenefitAccount, *, window: EnrollmentWindow, at: datetime) -> Iterator[Refusal]:
+    """Those of them that lie with the worker and the window, whatever he wants: no statement is asked."""
+    if window.benefit_account_id not in (None, account.id):
+        yield NotFound(_l("There is no such enrollment for you."))
+    if account.closed_at is not None:
+        yield NotFound(_l("This account is closed."))
+    if account.switch_locked:
+        yield AccountLocked(
+            _l("You have locked your account against switches. Take the lock off on your account page first.")
+        )
+    if refusal := refusal_of_time(window, at):
+        yield refusal
+
+
+def refusal_of_time(window: EnrollmentWindow, at: datetime) -> Refusal | None:
+    """Why it is too early or too late to choose or undo in this window; None when it is not."""
+    return windows.refusal_to_choose(window, at) or _refusal_after_ordering(window)
 
 
 def _refusals_of_the_shelf(account: BenefitAccount, version: PackageVersion) -> Iterator[Refusal]:

@@ -112,7 +112,8 @@ class Paid:
 
 
 MONTHS = 3
-_DAYS_A_MONTH = 30
+LATELY = timedelta(days=MONTHS * 30)
+"""The time by which a worker's usual month is told."""
 
 
 def home_of(account: BenefitAccount, *, policy: Policy, at: datetime) -> Home:
@@ -296,7 +297,7 @@ def _state(entry_id: int | None, reversed_by_id: int | None, paid_at: datetime |
 def pattern_of(account_id: int, *, today: date) -> WorkPattern | None:
     """A usual month of the worker's lately; None where nobody reported work of the last three months."""
     c = Contribution
-    since = today - timedelta(days=MONTHS * _DAYS_A_MONTH)
+    since = today - LATELY
     minutes, cents, count = db.session.execute(
         select(
             func.coalesce(func.sum(c.minutes), 0).cast(BigInteger),

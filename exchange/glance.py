@@ -80,7 +80,7 @@ class _Compiled:
         compiled = statement.compile(dialect=dialect)
         self.words = str(compiled)
         self._order = compiled.positiontup
-        self._asks_the_time = "now_us" in compiled.binds
+        self._asks_the_time = not compiled.binds.keys().isdisjoint({"machine_us", "ahead_us"})
         self._fixed: dict[str, Any] = {}
         for name, bind in compiled.binds.items():
             if not bind.required:
@@ -91,5 +91,5 @@ class _Compiled:
         """What is given, beside what is fixed, in the driver's form."""
         whole = {**self._fixed, **given}
         if self._asks_the_time:
-            whole["now_us"] = clock.machine_microseconds()
+            whole |= clock.parameter_of_microseconds()
         return whole if self._order is None else [whole[name] for name in self._order]

@@ -7,7 +7,7 @@ before a switch what will not carry over or will change; nothing of what a worke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -20,6 +20,7 @@ from exchange.policy.document import Component, Nature, Policy
 from providers.package_terms import FEE, ComponentTerms, home_of
 from providers.shelf import HealthOffer, Offer
 
+_ByComponent = Mapping[str, ComponentTerms]
 WEEKS_A_YEAR: Final = 52
 MONTHS_A_YEAR: Final = 12
 
@@ -93,12 +94,13 @@ class Comparison:
 
 def compare(offers: Sequence[Offer], *, pattern: WorkPattern, policy: Policy) -> Comparison:
     """The offers side by side for somebody who works so. Components stand in the policy's order."""
+    terms = [{one.component: one for one in offer.terms.components} for offer in offers]
     sections = (
         Section(_l("Set aside each month"), tuple(_money(offers, pattern, policy))),
-        Section(_l("Leave earned each month"), tuple(_leave(offers, pattern, policy))),
-        Section(_l("Days to wait before cover begins"), tuple(_waiting(offers, policy))),
+        Section(_l("Leave earned each month"), tuple(_leave(terms, pattern, policy))),
+        Section(_l("Days to wait before cover begins"), tuple(_waiting(terms, policy))),
         Section(_l("Health plan"), tuple(_health(offers))),
-        Section(_l("Behind it"), tuple(_behind(offers, policy))),
+        Section(_l("Behind it"), tuple(_behind(offers, terms, policy))),
     )
     return Comparison(tuple(offers), pattern, tuple(section for section in sections if section.rows))
 
@@ -112,10 +114,11 @@ def _money(offers: Sequence[Offer], pattern: WorkPattern, policy: Policy) -> Ite
     yield Row(_l("Fee, as a share of the contribution"), Kind.SHARE, tuple(offer.terms.fee_bp for offer in offers))
 
 
-def _leave(offers: Sequence[Offer], pattern: WorkPattern, policy: Policy) -> Iterator[Row]:
+def _leave(terms: Sequence[_ByComponent], pattern: WorkPattern, policy: Policy) -> Iterator[Row]:
     for component in policy.components:
         if Unit.MIN in component.units:
-            hours = [_hours(offer, component.code) for offer in offers]
+            found = [one.get(component.code) for one in terms]
+            hours = [None if one is None else one.accrual_hours for one in found]
             if any(hours):
                 yield Row(
                     component.name,
@@ -124,9 +127,9 @@ def _leave(offers: Sequence[Offer], pattern: WorkPattern, policy: Policy) -> Ite
                 )
 
 
-def _waiting(offers: Sequence[Offer], policy: Policy) -> Iterator[Row]:
+def _waiting(terms: Sequence[_ByComponent], policy: Policy) -> Iterator[Row]:
     for component in policy.components:
-        found = [_component(offer, component.code) for offer in offers]
+        found = [one.get(component.code) for one in terms]
         if any(one is not None and one.waiting_days for one in found):
             yield Row(component.name, Kind.DAYS, tuple(None if one is None else one.waiting_days for one in found))
 
@@ -149,12 +152,12 @@ def _health(offers: Sequence[Offer]) -> Iterator[Row]:
     yield row(_l("Most you pay in a year"), Kind.CENTS, "oop_max_cents")
 
 
-def _behind(offers: Sequence[Offer], policy: Policy) -> Iterator[Row]:
+def _behind(offers: Sequence[Offer], terms: Sequence[_ByComponent], policy: Policy) -> Iterator[Row]:
     names = {place.code: place.name for place in policy.places}
     areas = (offer.terms.service_area for offer in offers)
     yield Row(_l("Where it serves"), Kind.TEXT, tuple(names.get(area, area) for area in areas))
     for component in policy.components:
-        found = [_component(offer, component.code) for offer in offers]
+        found = [one.get(component.code) for one in terms]
         vendors = tuple(None if one is None else one.vendor for one in found)
         if any(vendors):
             yield Row(_l("%(benefit)s: who stands behind it", benefit=component.name), Kind.TEXT, vendors)
@@ -278,8 +281,3 @@ def _dollars(cents: int | None) -> str:
 
 def _component(offer: Offer, code: str) -> ComponentTerms | None:
     return next((one for one in offer.terms.components if one.component == code), None)
-
-
-def _hours(offer: Offer, code: str) -> int | None:
-    one = _component(offer, code)
-    return None if one is None else one.accrual_hours

@@ -177,25 +177,29 @@ def terms_of(version: PackageVersion) -> Terms:
 
 def terms_of_all(versions: Collection[PackageVersion]) -> dict[int, Terms]:
     """What several versions say, by version id; one statement however many."""
-    c = PackageComponent
-    components: dict[int, list[ComponentTerms]] = {version.id: [] for version in versions}
-    rows = select(c.version_id, c.component, c.share_bp, c.waiting_days, c.accrual_hours, c.vendor, c.terms)
-    found = db.session.execute(rows.where(c.version_id.in_(components)).order_by(c.version_id, c.component))
-    for row in found.mappings():
-        values = dict(row)
-        version_id = values.pop("version_id")
-        components[version_id].append(ComponentTerms(**values))
+    components = components_of([version.id for version in versions])
     return {
         version.id: Terms(
             summary=version.summary,
             fee_bp=version.fee_bp,
             service_area=version.service_area,
-            components=tuple(components[version.id]),
+            components=components[version.id],
             withdrawal_terms=version.withdrawal_terms,
             health_plan_id=version.health_plan_id,
         )
         for version in versions
     }
+
+
+def components_of(version_ids: Collection[int]) -> dict[int, tuple[ComponentTerms, ...]]:
+    """The components of several versions with their terms, by version id, in the order of their codes."""
+    c = PackageComponent
+    rows = select(c.version_id, c.component, c.share_bp, c.waiting_days, c.accrual_hours, c.vendor, c.terms)
+    found: dict[int, list[ComponentTerms]] = {id_: [] for id_ in version_ids}
+    told = db.session.execute(rows.where(c.version_id.in_(found)).order_by(c.version_id, c.component))
+    for version_id, component, share_bp, waiting_days, hours, vendor, terms in told:
+        found[version_id].append(ComponentTerms(component, share_bp, waiting_days, hours, vendor, terms))
+    return {id_: tuple(terms) for id_, terms in found.items()}
 
 
 def provider_of(version: PackageVersion) -> int:

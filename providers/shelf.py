@@ -165,32 +165,40 @@ def offers(version_ids: Collection[int], *, age: int | None = None, rating_area:
 
     Premiums are for ``age``, in ``rating_area`` or wherever the plan is sold.
     """
+    v = PackageVersion
+    columns = (
+        v.id, v.package_id, Package.name.label("package"), Organization.id.label("provider_id"),
+        Organization.name.label("provider"), v.plan_year, Provider.tier,
+        v.summary, v.fee_bp, v.service_area, v.withdrawal_terms, v.health_plan_id,
+    )  # fmt: skip
     rows = (
-        select(PackageVersion, Package.name, Organization.id, Organization.name, Provider.tier)
-        .join(Package, Package.id == PackageVersion.package_id)
+        select(*columns)
+        .join(Package, Package.id == v.package_id)
         .join(Provider, Provider.organization_id == Package.provider_id)
         .join(Organization, Organization.id == Package.provider_id)
-        .where(PackageVersion.id.in_(version_ids))
+        .where(v.id.in_(version_ids))
     )
-    found = {row[0].id: row for row in db.session.execute(rows)}
-    terms = packages.terms_of_all([row[0] for row in found.values()])
-    plan_ids = [plan_id for one in terms.values() if (plan_id := one.health_plan_id) is not None]
+    found = {row.id: row for row in db.session.execute(rows)}
+    components = packages.components_of(found)
+    plan_ids = [row.health_plan_id for row in found.values() if row.health_plan_id is not None]
     plans = _health_offers(plan_ids, age=age, rating_area=rating_area)
     made = []
     for id_ in dict.fromkeys(version_ids):
         if id_ in found:
-            version, package_name, provider_id, provider_name, tier = found[id_]
-            plan_id = version.health_plan_id
+            row = found[id_]
+            plan_id = row.health_plan_id
             made.append(
                 Offer(
                     version_id=id_,
-                    package_id=version.package_id,
-                    package_name=package_name,
-                    provider_id=provider_id,
-                    provider_name=provider_name,
-                    plan_year=version.plan_year,
-                    tier=tier,
-                    terms=terms[id_],
+                    package_id=row.package_id,
+                    package_name=row.package,
+                    provider_id=row.provider_id,
+                    provider_name=row.provider,
+                    plan_year=row.plan_year,
+                    tier=row.tier,
+                    terms=Terms(
+                        row.summary, row.fee_bp, row.service_area, components[id_], row.withdrawal_terms, plan_id
+                    ),
                     health=None if plan_id is None else plans[plan_id],
                 )
             )

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from enrollment import choosing, elections, overview, windows
-from enrollment.choosing import Choice
+from enrollment import choosing, elections, overview, standpoint, windows
 from enrollment.models import EnrollmentWindow
 from enrollment.pages.worker_comparison import USUAL, columns_of, packages_asked, rows_of
 from enrollment.pages.worker_home import time_left
 from enrollment.pages.worker_self import Self, asked_id, read_self
+from enrollment.standpoint import Standpoint
 from exchange import calendar, clock
 from exchange.clock import local_date
 from exchange.database import db, in_unit_of_work
 from exchange.errors import NotFound, Refusal
 from exchange.identity import access
 from exchange.identity.actors import Audience
+from exchange.policy import versions
+from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint, repeatable
 from exchange.web.forms import PageForm, refusal_to_form, render_form
+from exchange.web.kept import Facts
 from providers import comparison
 from providers.models import PackageVersion, VersionState
 from providers.pages.wording import tiers_shown
@@ -32,71 +35,96 @@ bp = audience_blueprint("worker_choice", __name__, Audience.WORKER, "/worker/cho
 bp.add_to_nav("shop", _l("Choose a package"), order=10)
 
 
+PER_PAGE: Final = 20
+MOST_BESIDE: Final = 30
+"""So many others can be ticked beside a comparison; where there are more, they are found in the list."""
+NOTHING_OPEN: Final = _l("No enrollment is open for you now.")
+
+
 class ConfirmForm(PageForm):
     """Only the token: what is confirmed stands in the address and on the page."""
 
 
 @bp.get("/")
 @repeatable("package")
-def shop() -> str:
+def shop() -> ResponseReturnValue:
     """What is on sale for the plan year of the window, for somebody who lives where the worker lives."""
-    me = read_self()
-    open_ = choosing.open_windows(me.account, policy=me.policy, at=me.at)
-    asked = asked_id("window")
-    window = next((one for one in open_ if one.id == asked), open_[0] if open_ else None)
-    has = request.args.get("has") or None
-    found = (
-        []
-        if window is None
-        else choosing.choices(me.account, window=_window(me, window.id), policy=me.policy, at=me.at)
-    )
-    wanted = [one for one in found if has is None or has in one.offer.terms.split]
-    return render_template(
+    return kept.page(lambda: _here(to_the_minute=True), _shop)
+
+
+def _shop(here: Standpoint) -> str:
+    policy = versions.at_instant(here.at)
+    open_ = here.open_windows
+    window = next((one for one in open_ if one.id == asked_id("window")), open_[0] if open_ else None)
+    told = choosing.told(open_, account_id=here.account.id, policy=policy, at=here.at)
+    has, sort = request.args.get("has") or None, request.args.get("sort") or "provider"
+    page, found = None, []
+    if window is not None:
+        year = choosing.plan_year_for(window, policy=policy, at=here.at)
+        wanted = choosing.on_sale(here, plan_year=year, has=has, by_fee=sort == "fee")
+        page = tables.read_page(wanted, number=tables.asked_page(), per_page=PER_PAGE)
+        found = choosing.choices(here, [row.id for row in page.rows], window=window, policy=policy)
+    return kept.render(
         "worker/choose.html",
-        windows=open_,
-        window=window,
-        next_window=windows.next_open_enrollment(me.at),
-        choices=sorted(wanted, key=_order(request.args.get("sort"))),
-        count=len(found),
+        windows=told,
+        window=next((one for one in told if window is not None and one.id == window.id), None),
+        next_window=windows.next_open_enrollment(here.at),
+        choices=found,
+        page=page,
         has=has,
-        sort=request.args.get("sort") or "provider",
-        benefits=[(one.code, one.name) for one in me.policy.components if not one.mandatory],
-        names={component.code: component.name for component in me.policy.components},
-        tiers=tiers_shown(me.policy),
+        sort=sort,
+        benefits=[(one.code, one.name) for one in policy.components if not one.mandatory],
+        names={component.code: component.name for component in policy.components},
+        tiers=tiers_shown(policy),
         chosen_ids=packages_asked(),
+        shown_ids=[one.offer.version_id for one in found],
         time_left=time_left,
-    )  # fmt: skip
-
-
-def _order(sort: str | None) -> Callable[[Choice], tuple[object, ...]]:
-    if sort == "fee":
-        return lambda one: (not one.is_mine, one.offer.terms.fee_bp, one.offer.provider_name)
-    return lambda one: (not one.is_mine, one.offer.provider_name, one.offer.package_name)
+    )
 
 
 @bp.get("/compare")
 @repeatable("package")
-def compare() -> str:
+def compare() -> ResponseReturnValue:
     """Packages side by side on the worker's own work, what he has among them."""
-    me = read_self()
-    window = _window(me, asked_id("window"))
-    offered = choosing.choices(me.account, window=window, policy=me.policy, at=me.at)
-    asked = packages_asked()
-    beside = [one for one in offered if one.is_mine or one.offer.version_id in asked]
-    chosen = sorted(beside, key=lambda one: not one.is_mine)
-    pattern = overview.pattern_of(me.account.id, today=me.today)
-    table = comparison.compare([one.offer for one in chosen], pattern=pattern or USUAL, policy=me.policy)
-    return render_template(
+    return kept.page(_here, _compare)
+
+
+def _compare(here: Standpoint) -> str:
+    asked, window_id = packages_asked(), asked_id("window")
+    policy = versions.at_instant(here.at)
+    window = next(iter(here.open_windows), None) if window_id is None else here.window(window_id)
+    if window is None:
+        raise NotFound(NOTHING_OPEN)
+    chosen = choosing.choices(here, asked, window=window, policy=policy)
+    table = comparison.compare([one.offer for one in chosen], pattern=here.pattern or USUAL, policy=policy)
+    year = choosing.plan_year_for(window, policy=policy, at=here.at)
+    shown = {one.offer.version_id for one in chosen}
+    more = db.session.execute(choosing.on_sale(here, plan_year=year).limit(MOST_BESIDE + len(shown) + 1)).all()
+    others = [one for one in more if one.id not in shown]
+    return kept.render(
         "worker/compare.html",
         window=window,
         choices=chosen,
         pattern=table.pattern,
-        is_own_pattern=pattern is not None,
-        columns=columns_of(chosen),
+        is_own_pattern=here.pattern is not None,
+        columns=columns_of(chosen, window_id=window.id),
         rows=rows_of(table),
-        others=[one for one in offered if one not in chosen],
+        others=others if len(others) <= MOST_BESIDE else [],
+        has_more=bool(others),
         asked=asked,
     )
+
+
+def _here(*, to_the_minute: bool = False) -> Facts[Standpoint]:
+    """The worker of this request, before the window that he asks for. The time that is left is told to the minute."""
+    login_id = access.current_actor().login_id
+    assert login_id is not None, "the audience's guard stands before"
+    zone = current_app.config["PROGRAM_ZONE"]
+    found = standpoint.of_login(login_id, window_id=asked_id("window"), zone=zone)
+    if found is None:
+        raise NotFound(_l("There is no worker with this sign-in."))
+    minute = found.at.replace(second=0, microsecond=0) if to_the_minute else None
+    return Facts((minute, found.facts), found)
 
 
 @bp.route("/<int(max=9223372036854775807):version_id>", methods=["GET", "POST"])
@@ -191,7 +219,7 @@ def _window(me: Self, window_id: int | None) -> EnrollmentWindow:
     else:
         found = db.session.get(EnrollmentWindow, window_id)
     if found is None or found.benefit_account_id not in {None, me.account.id}:
-        raise NotFound(_l("No enrollment is open for you now."))
+        raise NotFound(NOTHING_OPEN)
     return found
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CheckConstraint, Index, select, text
+from sqlalchemy import CheckConstraint, Index, Select, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
@@ -25,6 +26,8 @@ from exchange.errors import NotAllowed, NotFound, Refusal
 from exchange.identity.actors import Actor, Audience
 from exchange.policy.document import Document, NoPolicyInForce, Policy
 from exchange.policy.reading import read
+
+MOST_DOCUMENTS: Final = 64
 
 
 class PolicyState(StrEnum):
@@ -130,14 +133,18 @@ class DateTaken(Refusal):
 
 def on(day: date) -> Policy:
     """The policy that holds on a local date. Refuses ``NoPolicyInForce``."""
-    return policy_of(in_force(day))
+    v = PolicyVersion
+    found = db.session.execute(_holding_on(day).with_only_columns(v.id, v.digest, v.effective_on)).first()
+    if found is None:
+        raise _nothing_holds(day)
+    return _document(*found[:2]).on(found.effective_on)
 
 
 def in_force(day: date) -> PolicyVersion:
     """The version that holds on a local date. Refuses ``NoPolicyInForce``."""
-    version = _in_force(day)
+    version = db.session.scalars(_holding_on(day)).one_or_none()
     if version is None:
-        raise NoPolicyInForce(_l("No rules of this program hold on %(day)s.", day=day.isoformat()))
+        raise _nothing_holds(day)
     return version
 
 
@@ -149,7 +156,8 @@ def policy_of(version: PolicyVersion) -> Policy:
 def at_instant(instant: datetime) -> Policy:
     """The policy that holds at a UTC instant, by the local date of its own zone. Refuses ``NoPolicyInForce``."""
     nearly = on(local_date(instant, "UTC"))
-    return on(local_date(instant, nearly.zone))
+    day = local_date(instant, nearly.zone)
+    return nearly if day == local_date(instant, "UTC") else on(day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +172,7 @@ class Timeline:
         """The id and the policy that hold on a date. Refuses ``NoPolicyInForce``."""
         place = bisect_right(self.effective_on, day) - 1
         if place < 0:
-            raise NoPolicyInForce(_l("No rules of this program hold on %(day)s.", day=day.isoformat()))
+            raise _nothing_holds(day)
         return self.ids[place], self.policies[place]
 
 
@@ -201,11 +209,29 @@ def one_before(version: PolicyVersion) -> PolicyVersion | None:
     return db.session.scalars(earlier.order_by(PolicyVersion.effective_on.desc()).limit(1)).one_or_none()
 
 
-def _in_force(day: date) -> PolicyVersion | None:
-    approved = select(PolicyVersion).where(
-        PolicyVersion.state == PolicyState.APPROVED, PolicyVersion.effective_on <= day
-    )
-    return db.session.scalars(approved.order_by(PolicyVersion.effective_on.desc()).limit(1)).one_or_none()
+def _holding_on(day: date) -> Select[PolicyVersion]:
+    v = PolicyVersion
+    approved = select(v).where(v.state == PolicyState.APPROVED, v.effective_on <= day)
+    return approved.order_by(v.effective_on.desc()).limit(1)
+
+
+def _nothing_holds(day: date) -> NoPolicyInForce:
+    return NoPolicyInForce(_l("No rules of this program hold on %(day)s.", day=day.isoformat()))
+
+
+_documents: dict[str, Document] = {}
+"""What this process has read, by the digest of the text: no digest ever stands for another text."""
+
+
+def _document(version_id: int, digest: str) -> Document:
+    """The document, whose text is fetched only when this process has not read it yet."""
+    if digest not in _documents:
+        if len(_documents) >= MOST_DOCUMENTS:
+            _documents.clear()
+        _documents[digest] = read(
+            db.session.execute(select(PolicyVersion.text).where(PolicyVersion.id == version_id)).scalar_one()
+        )
+    return _documents[digest]
 
 
 # --- how another comes to hold --------------------------------------------------------------------

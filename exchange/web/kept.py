@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from flask import Flask, current_app, g, render_template, request, session
 from flask_wtf.csrf import generate_csrf
@@ -29,9 +29,11 @@ from werkzeug.wrappers import Response
 from exchange import clock, revision
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
+from exchange.revision import Moment
 from exchange.web.language import current_language
 
 MIB: Final = 1 << 20
+T = TypeVar("T")
 _EXTENSION: Final = "kept_pages"
 _PROGRAM: Final = "digest_of_program"
 _LONGEST_ADDRESS: Final = 2_000
@@ -41,10 +43,14 @@ _HOLE: Final = re.compile(f"hole-{_WORD}-(name|token)")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything that the page follows from, as the database says it now, besides address, language and audience."""
+class Facts(Generic[T]):
+    """Everything that the page follows from, as the database says it now, besides address, language and audience.
+
+    ``seen`` is the same for whoever writes the page.
+    """
 
     facts: Hashable
+    seen: T
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +98,14 @@ def init_app(app: Flask) -> None:
     app.extensions[_PROGRAM] = _digest_of_program(Path(app.root_path))
 
 
-def page(facts: Callable[[], Facts | None], write: Callable[[], str]) -> Response | str:
-    """The page that ``write`` renders with ``render``; kept when ``facts`` can tell what it follows from.
+def page(ask: Callable[[], Facts[T]], write: Callable[[T], str]) -> Response | str:
+    """The page that ``write`` renders with ``render`` from what ``ask`` has read; kept for these facts.
 
-    What was read while the page was being written is read once more: a page that was overtaken is shown, not kept.
+    After the page is written the facts are asked for once more: a page that was overtaken is shown, not kept.
     """
-    known = facts() if _may_be_kept() else None
-    if known is None:
-        return write()
+    known = ask()
+    if not _may_be_kept():
+        return write(known.seen)
     actor = access.current_actor()
     if actor.audience is not Audience.PUBLIC:
         # Before the page is named: a token that came with it would make it another one at the next request.
@@ -111,17 +117,17 @@ def page(facts: Callable[[], Facts | None], write: Callable[[], str]) -> Respons
     kept: Kept = current_app.extensions[_EXTENSION]
     written = kept.get(key)
     if written is None:
-        written = _write(write)
-        if facts() == known:
+        written = _write(lambda: write(known.seen))
+        if ask().facts == known.facts:
             kept.keep(key, written)
     return _to_be_asked_again(Response(_filled(written, actor), mimetype="text/html"), tag)
 
 
-def of_the_market() -> Facts:
+def of_the_market() -> Facts[Moment]:
     """For pages that show the market and nothing else: whether it has changed, and the program's local date."""
     moment = revision.moment()
     on = clock.local_date(moment.at, current_app.config["PROGRAM_ZONE"])
-    return Facts((moment.market, on.isoformat()))
+    return Facts((moment.market, on), moment)
 
 
 def render(template: str, **values: Any) -> str:

@@ -72,6 +72,7 @@ def _prepare_templates(app: Flask) -> None:
         public_links=public_links,
         same_address=tables.same_address,
         url_if=url_if,
+        zip=zip,
     )
 
 

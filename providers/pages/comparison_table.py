@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from exchange.web.filters import NOTHING, minutes, money, percent
-from providers.comparison import Comparison, Kind
+from providers.comparison import Comparison, Kind, Row
 from providers.shelf import Offer
 
 
 def columns_of(offers: Sequence[Offer]) -> list[dict[str, Any]]:
     """The heads of the table: package and provider."""
+    package = stem_of("packages.package")
     return [
-        {
-            "label": offer.package_name,
-            "note": offer.provider_name,
-            "href": url_for("packages.package", version_id=offer.version_id),
-        }
+        {"label": offer.package_name, "note": offer.provider_name, "href": f"{package}{offer.version_id}"}
         for offer in offers
     ]
+
+
+def stem_of(endpoint: str) -> str:
+    """The address of a page about a version, up to the version's id: put together once for many."""
+    return url_for(endpoint, version_id=0).removesuffix("0")
 
 
 def rows_of(table: Comparison) -> list[dict[str, Any]]:
@@ -31,29 +33,32 @@ def rows_of(table: Comparison) -> list[dict[str, Any]]:
     return list(_rows(table))
 
 
-def written(kind: Kind, value: int | str | None) -> str:
-    """One figure in words; a package that lacks the thing has a dash."""
-    if value is None:
-        return NOTHING
-    if isinstance(value, str):
-        return value.capitalize() if value.islower() else value
-    match kind:
-        case Kind.CENTS:
-            return money(value)
-        case Kind.MINUTES:
-            return minutes(value)
-        case Kind.SHARE:
-            return percent(value)
-        case _:
-            return str(ngettext("%(num)s day", "%(num)s days", value)) if value else str(_("none"))
+def cells_of(row: Row) -> list[str]:
+    """The row's figures in words; a package that lacks the thing has a dash."""
+    write = _WRITERS[row.kind]
+    return [NOTHING if cell is None else write(cell) for cell in row.cells]
+
+
+def _text(value: Any) -> str:
+    words = str(value)
+    return words.capitalize() if words.islower() else words
+
+
+def _days(value: Any) -> str:
+    return str(ngettext("%(num)s day", "%(num)s days", value)) if value else str(_("none"))
+
+
+_WRITERS: Final[Mapping[Kind, Callable[[Any], str]]] = {
+    Kind.CENTS: money,
+    Kind.MINUTES: minutes,
+    Kind.SHARE: percent,
+    Kind.DAYS: _days,
+    Kind.TEXT: _text,
+}
 
 
 def _rows(table: Comparison) -> Iterator[dict[str, Any]]:
     for section in table.sections:
         yield {"section": str(section.title)}
         for row in section.rows:
-            yield {
-                "label": str(row.label),
-                "cells": [written(row.kind, cell) for cell in row.cells],
-                "differs": row.differs and len(row.cells) > 1,
-            }
+            yield {"label": str(row.label), "cells": cells_of(row), "differs": row.differs and len(row.cells) > 1}

@@ -19,9 +19,12 @@ class Occasion:
     policy: Policy
 
 
-def occasion() -> Occasion:
-    """Now. Called again inside a unit of work: what is decided is read there. Refuses ``NoPolicyInForce``."""
-    at = clock.now()
+def occasion(at: datetime | None = None) -> Occasion:
+    """Now, or the instant that was read already. Refuses ``NoPolicyInForce``.
+
+    Called again inside a unit of work: what is decided is read there.
+    """
+    at = at or clock.now()
     policy = versions.at_instant(at)
     return Occasion(at, clock.local_date(at, policy.zone), policy)
 

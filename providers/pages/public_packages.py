@@ -16,6 +16,7 @@ from exchange.database import db
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Audience
 from exchange.money import BadAmount, format_percent, parse_dollars, parse_whole
+from exchange.revision import Moment
 from exchange.web import kept, tables
 from exchange.web.audiences import ROW, audience_blueprint, repeatable
 from providers import catalogue, comparison, health_plans, profiles, shelf
@@ -60,8 +61,8 @@ def catalogue_page() -> ResponseReturnValue:
     return kept.page(kept.of_the_market, _catalogue)
 
 
-def _catalogue() -> str:
-    now = occasion()
+def _catalogue(moment: Moment) -> str:
+    now = occasion(moment.at)
     years = catalogue.plan_years_on_sale(now.policy, at=now.at)
     wanted = _wanted(now, years)
     orders = catalogue.orders(now.policy.reserves.ladder)
@@ -116,11 +117,11 @@ def compare() -> ResponseReturnValue:
 @bp.get(f"/packages/<{ROW}:version_id>")
 def package(version_id: int) -> ResponseReturnValue:
     """Everything about one version of a package."""
-    return kept.page(kept.of_the_market, lambda: _package(version_id))
+    return kept.page(kept.of_the_market, lambda moment: _package(version_id, moment))
 
 
-def _package(version_id: int) -> str:
-    now = occasion()
+def _package(version_id: int, moment: Moment) -> str:
+    now = occasion(moment.at)
     version = access.one(PackageVersion, ANONYMOUS, id=version_id)
     (offer,) = shelf.offers([version.id])
     kind = catalogue.kinds_of([offer.provider_id])

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from enrollment import accounts, choosing
+from enrollment import accounts, choosing, standpoint
 from enrollment.choosing import Choice, Statement
-from enrollment.models import BenefitAccount
-from exchange.database import db, in_unit_of_work
+from enrollment.models import BenefitAccount, Worker
+from enrollment.standpoint import Standpoint
+from exchange.database import db, in_unit_of_work, unit_of_work
+from exchange.identity.actors import Audience
 from exchange.identity.organizations import Organization
 from exchange.money import Unit
 from exchange.outgoing_mail import OutgoingMail
 from providers.comparison import LossKind
 from providers.models import PackageVersion, Provider
 from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Town, held_by
+from tests.support.signing_in import make_login
 
 USD, MIN = Unit.USD, Unit.MIN
 HOLDING = {**LEAVE, ("sick_leave", USD): 777, ("sick_leave", MIN): 61, ("retirement", USD): 40_001,
@@ -48,8 +53,21 @@ def shown(town: Town, account_id: int, package_id: int) -> Statement:
 
 def offered(town: Town, account_id: int) -> dict[str, Choice]:
     """What the worker may choose from, by package."""
-    found = choosing.choices(account(account_id), window=town.window, policy=town.policy, at=WHILE_OPEN)
+    here = replace(standing_at(town, account_id), at=WHILE_OPEN)
+    versions = db.session.execute(choosing.on_sale(here, plan_year="2027")).scalars().all()
+    found = choosing.choices(here, versions, window=town.window, policy=town.policy)
     return {choice.offer.package_name: choice for choice in found}
+
+
+def standing_at(town: Town, account_id: int) -> Standpoint:
+    """From where the worker looks; he signs in from now on."""
+    worker_id = account(account_id).worker_id
+    login_id = make_login(Audience.WORKER, f"Worker {secrets.token_hex(4)}")
+    with unit_of_work():
+        db.session.get_one(Worker, worker_id).login_id = login_id
+    found = standpoint.of_login(login_id, window_id=town.window_id, zone=town.policy.zone)
+    assert found is not None
+    return found
 
 
 class TestStatement:

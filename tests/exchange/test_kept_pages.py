@@ -156,7 +156,7 @@ class TestPage:
 
         def ask() -> bytes:
             with app.test_request_context("/overtaken"):
-                answer = kept.page(lambda: Facts(next(market)), lambda: next(written))
+                answer = kept.page(lambda: Facts(next(market), None), lambda _: next(written))
                 assert not isinstance(answer, str)
                 return bytes(answer.data)
 
@@ -164,19 +164,19 @@ class TestPage:
 
     def test_that_holds_somebody_s_token_is_a_mistake(self, app: Flask) -> None:
         with app.test_request_context("/form"), pytest.raises(AssertionError, match="nobody's token"):
-            kept.page(lambda: Facts("any"), lambda: str(generate_csrf()))
+            kept.page(lambda: Facts("any", None), lambda _: str(generate_csrf()))
 
     def test_with_a_message_to_show_is_written_anew(self, app: Flask) -> None:
         with app.test_request_context("/message"):
             flash("Saved.")
 
-            assert kept.page(lambda: Facts("any"), lambda: "written") == "written"
+            assert kept.page(lambda: Facts("any", "what was read"), str) == "what was read"
 
     def test_of_a_demonstration_is_written_anew(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(app.config, "DEMO", True)
 
         with app.test_request_context("/demonstration"):
-            assert kept.page(lambda: Facts("any"), lambda: "written") == "written"
+            assert kept.page(lambda: Facts("any", "what was read"), str) == "what was read"
 
 
 class TestKept:

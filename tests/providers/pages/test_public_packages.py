@@ -13,8 +13,9 @@ from exchange import clock
 from exchange.database import db, unit_of_work
 from exchange.identity.actors import system_actor
 from providers import packages
-from providers.models import Package, PackageVersion, Provider, ProviderState, VersionState
+from providers.models import PackageVersion, Provider, ProviderState
 from tests.support.counting import statements
+from tests.support.market_makers import more_packages
 from tests.support.worker_makers import OFFERINGS, Market
 
 BY = system_actor("test")
@@ -34,23 +35,6 @@ def listed(page: str) -> list[str]:
 def ids(market: Market) -> list[int]:
     """The versions for the next plan year, in the order of ``OFFERINGS``."""
     return [market.version_of(place).id for place in range(len(OFFERINGS))]
-
-
-def more_packages(market: Market, count: int) -> None:
-    """So many more packages like the first one."""
-    at = clock.now()
-    with unit_of_work():
-        first = market.version_of(0)
-        terms = packages.terms_of(first)
-        package = db.session.get_one(Package, first.package_id)
-        for number in range(count):
-            provider = db.session.get_one(Provider, package.provider_id)
-            made = packages.create(provider, name=f"More {number}", by=BY, at=at)
-            version = packages.draft(
-                made, plan_year=market.next_year.id, terms=terms, policy=market.policy, by=BY, at=at
-            )
-            version.submitted_at = version.certified_at = version.listed_at = at
-            version.state = VersionState.LISTED
 
 
 class TestCatalogue:
