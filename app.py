@@ -20,6 +20,7 @@ import enrollment.figures
 import enrollment.jobs
 import enrollment.liability_jobs
 import enrollment.pages
+import exchange.bundle_jobs
 import exchange.commands
 import exchange.jobs
 import exchange.pages
@@ -46,6 +47,7 @@ IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 JOBS = (
     exchange.jobs,
     exchange.sealing_jobs,
+    exchange.bundle_jobs,
     providers.jobs,
     enrollment.jobs,
     enrollment.liability_jobs,

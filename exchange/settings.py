@@ -65,6 +65,7 @@ SETTINGS = (
     Setting("MAIL_SENDER", "The address that letters come from.", "no-reply@localhost"),
     Setting("EXCHANGE_ID", "What the exchange is called in seals and statements: its host name.", "localhost"),
     Setting("SEAL_KEYS", "The folder with the keys that sign seals and statements; without one nothing is sealed."),
+    Setting("BUNDLES", "The folder in which bundles lie that regulators asked for, for three days.", "var/bundles"),
     Setting(
         "REGULATOR_CONTACT",
         "How people reach the regulator: shown to a worker where a check of his balances does not hold.",
@@ -100,6 +101,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "MAIL_SENDER": values["MAIL_SENDER"],
         "EXCHANGE_ID": values["EXCHANGE_ID"],
         "SEAL_KEYS": values["SEAL_KEYS"],
+        "BUNDLES": str(ROOT / str(values["BUNDLES"])),
         "REGULATOR_CONTACT": values["REGULATOR_CONTACT"],
         "METRICS_TOKEN": values["METRICS_TOKEN"],
         "KEPT_PAGES_MIB": _whole(values, "KEPT_PAGES_MIB"),

@@ -20,7 +20,7 @@ from exchange.database import db, unit_of_work
 from exchange.identity.actors import system_actor
 from providers import reserve_checks
 from providers.models import CheckCause
-from town import absences, choices, treasurers
+from town import absences, books, choices, treasurers
 from town.setting import Deed, Town
 
 A_DAY = timedelta(days=1)
@@ -33,6 +33,7 @@ def live(town: Town, tell: Callable[[str], None]) -> None:
     while on <= town.dates.today:
         with unit_of_work():
             _after_midnight(town, on)
+        books.cite(town, on, by=BY)
         _over_the_day(town, on)
         on += A_DAY
         if on.day == 1 or on > town.dates.today:
@@ -54,6 +55,7 @@ def _after_midnight(town: Town, on: date) -> None:
         _look_after_the_unplaced(town, midnight + timedelta(minutes=30))
         if on > town.dates.first_day:
             treasurers.look(town, looks_at)
+            books.seal(by=BY, at=checks_at)
             reserve_checks.check(
                 None, policy=town.policy(checks_at), on=on, cause=CheckCause.DAILY, by=BY, at=checks_at
             )

@@ -7,6 +7,7 @@ statements, and a second version of one would show. The leaves are confidential.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from exchange.ledger.journal import Posting
 from exchange.ledger.keys import KeyRing
 from exchange.ledger.liabilities import Builder, Node, Opening, Scope, Subject
 from exchange.ledger.seal_store import (
+    JournalSeal,
     LiabilityBlock,
     LiabilityLeaf,
     LiabilityStatement,
@@ -237,6 +239,18 @@ def signed_note(statement: LiabilityStatement) -> str:
     c = NoteCosignature
     lines = select(c.line).where(c.statement_id == statement.id).order_by(c.id)
     return statement.note + "".join(db.session.execute(lines).scalars())
+
+
+def digest_of(statement: LiabilityStatement) -> str:
+    """SHA-256 of the text that is signed, in hexadecimal, as the public list of statements has it."""
+    return hashlib.sha256(notes.parts(statement.note)[0].encode()).hexdigest()
+
+
+def places_of(made: Collection[LiabilityStatement]) -> dict[int, int]:
+    """Where the statements' own entries stand in the journal, by the statement's id; absent while they wait."""
+    j, s = JournalSeal, LiabilityStatement
+    rows = select(s.id, j.position).join(j, j.entry_id == s.entry_id).where(s.id.in_([one.id for one in made]))
+    return dict(db.session.execute(rows).all())
 
 
 def of_account(account_number: str) -> list[LiabilityStatement]:

@@ -247,6 +247,12 @@ def last_runs() -> dict[str, JobRun]:
     return {run.name: run for run in rows}
 
 
+def latest(name: str, key: str) -> JobRun | None:
+    """The latest attempt at one key of a job."""
+    newest = select(JobRun).where(JobRun.name == name, JobRun.due_key == key).order_by(JobRun.id.desc()).limit(1)
+    return db.session.execute(newest).scalar_one_or_none()
+
+
 def history(*, name: str | None = None, state: RunState | None = None) -> Select[*tuple[Any, ...]]:
     """Runs, the latest first, as a Core select of the columns that pages show."""
     r = JobRun

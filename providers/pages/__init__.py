@@ -15,6 +15,7 @@ from providers.pages import (
     public_packages,
     public_providers,
     regulator,
+    regulator_checks,
     regulator_decisions,
     regulator_packages,
 )
@@ -28,5 +29,11 @@ PROVIDER: list[Blueprint] = [
     provider_reserves.bp,
     provider_qualification.bp,
 ]
-REGULATOR: list[Blueprint] = [regulator.bp, regulator.what_if_bp, regulator_decisions.bp, regulator_packages.bp]
+REGULATOR: list[Blueprint] = [
+    regulator.bp,
+    regulator.what_if_bp,
+    regulator_checks.bp,
+    regulator_decisions.bp,
+    regulator_packages.bp,
+]
 BLUEPRINTS: list[Blueprint] = [*PUBLIC, *PROVIDER, *REGULATOR]
