@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, abort, current_app, g, request, session
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
 
@@ -55,6 +56,10 @@ def init_app(app: Flask) -> None:
             app.config[name] = value
     if app.config["PREFERRED_URL_SCHEME"] == "https":
         app.config.update(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_PATH="/")
+    if proxies := app.config.get("PROXIES"):
+        # The visitor's address counts attempts, and the scheme decides about cookies: who sends us these headers
+        # himself must not choose them.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=0)  # type: ignore[method-assign]
     app.url_map.converters["int"] = IdConverter
     # One name for the two of them, and before all guards of sign-in: nothing is looked up for a bad request.
     app.before_request(name_request)
@@ -96,8 +101,10 @@ def refuse_nul() -> None:
 
 def protect(response: Response) -> Response:
     """Add the headers; decide whether a browser may keep the page."""
+    present = {name for name, _ in response.headers}
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name not in present:
+            response.headers.add(name, value)
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = f"max-age={_TWO_YEARS}; includeSubDomains"
     if "request_id" in g:

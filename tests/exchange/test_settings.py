@@ -47,6 +47,7 @@ class TestRead:
             ("DATABASE_URL", "mysql://localhost/x"),
             ("DEMO", "yes"),
             ("URL_SCHEME", "gopher"),
+            ("PROXIES", "one"),
             ("PROGRAM_SCHEMA", "ohio"),  # an SQLite file has none
             ("DATABASE_POOL", "size=many"),
             ("DATABASE_POOL", "sise=5"),

@@ -1,0 +1,108 @@
+"""Do the files that start the program name commands and settings that there are?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+
+from exchange import figures
+from exchange.settings import SETTINGS
+from tests.support.source import ROOT
+
+DEPLOY = ROOT / "deploy"
+NAMES = {setting.name for setting in SETTINGS}
+# What the web server's configuration, the image and the database's own image read.
+OTHERS = {"WEB_BIND", "WEB_WORKERS", "PROGRAM_PASSWORD", "OWNER_PASSWORD", "POSTGRES_DB", "POSTGRES_PASSWORD"}
+OTHERS |= {"PATH", "FLASK_APP", "PYTHONUNBUFFERED", "PGAPPNAME"}
+UNITS = sorted(DEPLOY.glob("systemd/*.service"))
+SERVICES: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+HANDBOOK = ROOT.joinpath("docs", "operations.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[list[str]]:
+    """Every command line of a unit, the compose file and the handbook, without the path of its program."""
+    lines = [line for unit in UNITS for line in re.findall(r"^ExecStart=(.*)$", unit.read_text("utf-8"), re.MULTILINE)]
+    lines += [one for service in SERVICES.values() for one in words_of(service.get("command", []))]
+    lines += re.findall(r"^(?:\.venv/bin/)?flask .*$", HANDBOOK, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def words_of(command: list[str]) -> list[str]:
+    """A command of compose as lines; a shell's are several."""
+    if command[:2] == ["sh", "-c"]:
+        return command[2].split(" && ")
+    return [shlex.join(command)] if command else []
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+class TestCommand:
+    def test_is_one_that_there_is(self, app: Flask) -> None:
+        unknown = []
+        for words in (words_after_flask(line) for line in commands() if line[0].endswith("flask")):
+            answer = app.test_cli_runner().invoke(args=[*until_options(words), "--help"])
+            if answer.exit_code or any(option not in answer.output for option in words if option.startswith("--")):
+                unknown.append((words, answer.output))
+
+        assert unknown == []
+        assert len(commands()) > 8
+
+
+def words_after_flask(line: list[str]) -> list[str]:
+    """What is said to flask, without naming the program."""
+    return line[3:] if line[1:2] == ["--app"] else line[1:]
+
+
+def until_options(words: list[str]) -> list[str]:
+    """The names of group and command: what comes before options and arguments."""
+    names = []
+    for word in words:
+        if word.startswith("-") or not re.fullmatch(r"[a-z-]+", word):
+            break
+        names.append(word)
+    return names[:2] if names[:1] in (["db"], ["keys"], ["job"], ["policy"], ["import"], ["cutover"]) else names[:1]
+
+
+class TestSetting:
+    def test_of_the_environment_file_is_one(self) -> None:
+        given = re.findall(r"^([A-Z_]+)=", (DEPLOY / "exchange.env").read_text(encoding="utf-8"), re.MULTILINE)
+
+        assert set(given) <= NAMES
+        assert {"SECRET_KEY", "TOTP_SECRETS", "RECOVERY_KEYS"} <= set(given)
+
+    def test_of_the_compose_file_is_one(self) -> None:
+        given = {name for service in SERVICES.values() for name in service.get("environment", {})}
+        text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+        asked = set(re.findall(r"\$\{([A-Z_]+)", text))
+
+        assert given | asked <= NAMES | OTHERS
+
+    def test_of_the_image_is_one(self) -> None:
+        given = re.findall(r"([A-Z_]+)=", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+
+        assert set(given) <= NAMES | OTHERS
+
+
+class TestHandbook:
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_names_every_figure_and_no_other(self, app: Flask) -> None:
+        named = set(re.findall(r"`(pbx_[a-z_]+)`", HANDBOOK))
+
+        assert set(figures.names()) <= named
+        assert named - set(figures.names()) <= {"pbx_request_seconds"}
+
+    def test_leads_to_files_that_there_are(self) -> None:
+        pages = [ROOT / "docs" / "operations.md", *ROOT.glob("docs/runbooks/*.md")]
+        missing = [
+            f"{page.name}: {target}"
+            for page in pages
+            for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+            if not (page.parent / target).exists()
+        ]
+
+        assert len(pages) > 5
+        assert missing == []
