@@ -18,14 +18,14 @@ from typing import Final
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, exists, func, insert, select
 
-from exchange import audit
+from exchange import audit, bulk
 from exchange.database import core, db, is_sqlite, rows_of
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import encoding, journal, liabilities, merkle, notes, seals
 from exchange.ledger.journal import Posting
 from exchange.ledger.keys import KeyRing
-from exchange.ledger.liabilities import Builder, Node, Opening, Scope, Subject
+from exchange.ledger.liabilities import Builder, LeafMaker, Node, Opening, Scope, Subject
 from exchange.ledger.seal_store import (
     JournalSeal,
     LiabilityBlock,
@@ -39,6 +39,9 @@ from exchange.money import Unit
 BLOCK_LEVEL: Final = 10  # a block is a perfect subtree of 1,024 leaves
 _BLOCK: Final = 1 << BLOCK_LEVEL
 _AT_ONCE: Final = 5_000
+_LEAF: Final = (
+    "statement_id", "leaf_hash", "nonce", "account_number", "email", "legal_name", "balance", "account_id",
+)  # fmt: skip
 KIND: Final = "statement"
 FOR_CHECKS: Final = "reserve checks"
 """The cause of statements that are made for reserve checks: every day, so that their leaves are not kept for ever."""
@@ -167,34 +170,19 @@ def _free_id() -> int:
 
 
 def _write_leaves(statement_id: int, scope: Scope, owed: Iterable[Owed], master: bytes) -> None:
-    tree_id, source = scope.tree_id, iter(owed)
+    maker, source = LeafMaker(scope, master), iter(owed)
     while piece := list(islice(source, _AT_ONCE)):
-        rows = []
-        for one in piece:
-            subject = _as_hashed(one.subject)
-            key = liabilities.worker_key(master, subject.account_number)
-            opening = Opening(liabilities.nonce_of(key, scope.period_salt), subject, one.balance)
-            rows.append(
-                {
-                    "statement_id": statement_id,
-                    "leaf_hash": liabilities.leaf(tree_id, opening).hash,
-                    "nonce": opening.nonce,
-                    "account_number": subject.account_number,
-                    "email": subject.email,
-                    "legal_name": subject.legal_name,
-                    "balance": one.balance,
-                    "account_id": one.account_id,
-                }
-            )
-        db.session.execute(insert(core(LiabilityLeaf)), rows)
+        bulk.insert_rows(core(LiabilityLeaf), _LEAF, [_leaf_row(statement_id, one, maker) for one in piece])
 
 
-def _as_hashed(subject: Subject) -> Subject:
+def _leaf_row(statement_id: int, one: Owed, maker: LeafMaker) -> tuple[object, ...]:
     """Kept as it is hashed, so that what is shown later is spelled in the one way that leads to the leaf."""
-    number, email, name = (
-        encoding.plain(text).decode() for text in (subject.account_number, subject.email.lower(), subject.legal_name)
-    )
-    return Subject(number, email, name)
+    who = one.subject
+    number, email, name = map(encoding.plain, (who.account_number, who.email.lower(), who.legal_name))
+    hashed, nonce = maker.make(number, email, name, one.balance)
+    return (
+        statement_id, hashed, nonce, number.decode(), email.decode(), name.decode(), one.balance, one.account_id,
+    )  # fmt: skip
 
 
 def _build(statement_id: int, scope: Scope) -> Node:
