@@ -30,7 +30,7 @@ from exchange.money import Unit
 from providers import reserve_checks, reserve_citations, reserve_filings
 from providers.models import CheckCause, Provider
 from providers.reserve_citations import Waiting
-from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Town
+from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Held, Town
 from tests.support.seal_makers import make_ring, seal
 from verifier import verify
 from verifier.verify import Report
@@ -64,12 +64,12 @@ class Year:
         return path.read_bytes()
 
 
-def live_a_year(app: Flask, folder: Path) -> Year:
-    """Ada leaves Harbor for Valley, Ben stays, Cleo is with nobody."""
+def live_a_year(app: Flask, folder: Path, holding: Held | None = None) -> Year:
+    """Ada leaves Harbor for Valley with what she is ``holding``, Ben stays, Cleo is with nobody."""
     town = Town()
     folder.mkdir()
     ring = make_ring(app, folder, *(f"org-{town.provider_of(one)}" for one in (town.harbor, town.valley, town.summit)))
-    ada = town.member("Ada", package_id=town.harbor, holding={**LEAVE, ("training", Unit.USD): 70})
+    ada = town.member("Ada", package_id=town.harbor, holding=holding or {**LEAVE, ("training", Unit.USD): 70})
     town.member("Ben", package_id=town.harbor, holding=LEAVE)
     town.member("Cleo", package_id=None, holding={("retirement", Unit.USD): 50})
     town.choose(ada, town.valley)
