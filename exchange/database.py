@@ -39,7 +39,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from exchange import commits
@@ -216,28 +216,29 @@ def unit_of_work() -> Iterator[None]:
     begins now and sees what is committed now. Units of work do not nest.
     """
     assert not _writing.get(), "units of work do not nest"
-    assert not (db.session.new or db.session.dirty or db.session.deleted), "unsaved work before a unit of work"
-    db.session.rollback()
-    db.session.info.pop(_NUMBER, None)
+    session = db.session()
+    assert not (session.new or session.dirty or session.deleted), "unsaved work before a unit of work"
+    session.rollback()
+    session.info.pop(_NUMBER, None)
     with writing():
         try:
             yield
-            _commit()
+            _commit(session)
         except BaseException:
-            db.session.rollback()
+            session.rollback()
             raise
 
 
-def _commit() -> None:
+def _commit(session: Session) -> None:
     """Commit. When the connection is lost meanwhile another one is asked what became of it."""
-    db.session.flush()
+    session.flush()
     mark = None
-    if db.session().in_transaction() and not is_sqlite():
-        mark = commits.mark(db.session.connection(), db.session.info.get(_NUMBER))
+    if session.in_transaction() and not is_sqlite():
+        mark = commits.mark(session.connection(), session.info.get(_NUMBER))
     try:
-        db.session.commit()
+        session.commit()
     except DBAPIError as error:
-        db.session.rollback()
+        session.rollback()
         if mark is None or not error.connection_invalidated or not commits.was_committed(db.engine, mark):
             raise
 
@@ -280,6 +281,26 @@ def is_transient(error: DBAPIError) -> bool:
     # Without a state it is not the server that speaks, but our side, which has lost it or did not reach it.
     is_lost = isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) is None
     return error.connection_invalidated or is_lost
+
+
+@contextmanager
+def driver() -> Iterator[Any]:
+    """The driver's own connection, in the present transaction: for a deed whose way through SQLAlchemy would cost more
+    than the deed. What it raises is raised as SQLAlchemy's errors, and what a listener counts, it does not see.
+    """
+    connection = db.session.connection()
+    dialect, raw = connection.dialect, connection.connection.dbapi_connection
+    base: type[Exception] = dialect.loaded_dbapi.Error
+    try:
+        yield raw
+    except base as error:
+        is_lost = dialect.is_disconnect(cast(Any, error), cast(Any, raw), None)
+        if is_lost:
+            connection.invalidate(error)
+        raise cast(
+            DBAPIError,
+            DBAPIError.instance(None, None, error, base, connection_invalidated=is_lost, dialect=dialect),
+        ) from error
 
 
 def insert_or_ignore(table: type[Base]) -> _PassingOver:

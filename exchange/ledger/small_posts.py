@@ -10,11 +10,11 @@ entry: the database refuses to commit that. Called by the journal only.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exchange.database import db, is_sqlite, note_transaction
+from exchange.database import driver, is_sqlite, note_transaction
 
 Row = Mapping[str, Any]
 
@@ -108,14 +108,14 @@ def _on_postgresql(asked: Asked) -> Outcome:
         "changes": _document(asked.changes),
         "event": _document(asked.event),
     }
-    rows = db.session.connection().exec_driver_sql(_STATEMENT, given).all()
+    with driver() as connection:
+        rows = connection.execute(_STATEMENT, given).fetchall()
     for _, _, _, number in rows[:1]:
         note_transaction(number)
     return Outcome({key: entry_id for key, entry_id, _, _ in rows}, all(suffices for _, _, suffices, _ in rows))
 
 
-def _document(value: Row | Sequence[Row]) -> str:
-    return json.dumps(value, default=bytes.hex)
+_document = json.JSONEncoder(default=bytes.hex, check_circular=False).encode
 
 
 # --- SQLite ---------------------------------------------------------------------------------------
@@ -153,17 +153,25 @@ VALUES (:at, :action, :subject, :audience, :actor_name, :login_id, :organization
 
 
 def _on_sqlite(asked: Asked) -> Outcome:
-    ask = db.session.connection().exec_driver_sql
-    keys = [{"ordinal": entry["ordinal"], "key": entry["key"]} for entry in asked.entries]
-    claimed = {row[0]: row[1] for row in ask(_CLAIM, {"entries": json.dumps(keys)})}
-    if len(claimed) < len(asked.entries):
-        return Outcome(claimed, suffices=True)
-    held = {row[0]: row[1] for row in ask(_HELD, {"changes": json.dumps(asked.changes)})}
-    if any(left < 0 for left in held.values()):
-        return Outcome(claimed, suffices=False)
+    with driver() as connection:
+        keys = _document([{"ordinal": entry["ordinal"], "key": entry["key"]} for entry in asked.entries])
+        claimed: dict[str, int] = dict(connection.execute(_CLAIM, {"entries": keys}).fetchall())
+        if len(claimed) < len(asked.entries):
+            return Outcome(claimed, suffices=True)
+        held: dict[int, int] = dict(connection.execute(_HELD, {"changes": _document(asked.changes)}).fetchall())
+        if any(left < 0 for left in held.values()):
+            return Outcome(claimed, suffices=False)
+        for statement, rows in _parts(asked, claimed, held):
+            if rows:
+                connection.executemany(statement, rows)
+    return Outcome(claimed, suffices=True)
+
+
+def _parts(asked: Asked, claimed: Mapping[str, int], held: Container[int]) -> Iterable[tuple[str, Sequence[Row]]]:
+    """Each statement with its rows, in an order that the foreign keys allow."""
     ids = [claimed[entry["key"]] for entry in asked.entries]
     entries = [{**entry, "entry_id": id_} for entry, id_ in zip(asked.entries, ids, strict=True)]
-    parts = (
+    return (
         (_ENTRY, entries),
         (_TRANSFER, [{**transfer, "entry_id": ids[transfer["ordinal"]]} for transfer in asked.transfers]),
         (_DETAIL, [entry for entry in entries if entry["details"] is not None]),
@@ -171,7 +179,3 @@ def _on_sqlite(asked: Asked) -> Outcome:
         (_SHARED, [change for change in asked.changes if change["account_id"] not in held]),
         (_EVENT, [asked.event]),
     )
-    for statement, rows in parts:
-        if rows:
-            ask(statement, rows)
-    return Outcome(claimed, suffices=True)
