@@ -1,135 +1,112 @@
-"""Does sealing keep up with posting, and what do a statement, a bundle and its verification cost?
+"""Does sealing keep up with posting?
 
-Per hash of raw SHA-256 over as many bytes in the same run (``ratio``): only ratios travel between
-machines. Every measure runs in a process of its own, so that its peak memory is its own.
+The same entries are posted and then sealed, each through the public operation: in bulk, as a cutover posts them
+(5,000 workers with four balances in a transaction), and one by one, a transaction for each. ``keeps_up`` is how many
+entries are sealed while one is posted. The limit is raw SHA-256 in the same process over as many compressions as
+an entry of this length needs for its leaf and one node.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from benchmarks.crowd import BY, CLOSED, EFFECTIVE, ROOT, gather
-from benchmarks.engines import ENGINES, application
+from benchmarks import hashing
+from benchmarks.crowd import BY, CLOSED, EFFECTIVE, gather
+from benchmarks.engines import ENGINES, Figures, apart, application, ring_in
+from benchmarks.sizes import peak_mb, sized, tell
 from enrollment import switching
 from enrollment.models import EnrollmentWindow
 from exchange.database import db, in_unit_of_work
-from exchange.ledger import bundle, seals, statements
+from exchange.ledger import journal, seals
+from exchange.ledger.accounts import LedgerAccount
+from exchange.ledger.journal import LedgerEntry, Posting, Transfer
 from exchange.ledger.keys import KeyRing
-from exchange.ledger.liabilities import Subject
-from exchange.ledger.statements import Moment, Owed, Tree
-from exchange.money import Unit
-from providers.models import Provider
-from tests.support.seal_makers import make_ring
+from exchange.policy.document import Policy
 
-WORKERS = int(os.environ.get("BENCH_WORKERS", "100000"))
-ENTRY_BYTES = 500  # about what a switch of four balances has
+WORKERS = sized(small=2_000, full=100_000)
+SINGLE = sized(small=100, full=5_000)
 
 
 def main() -> None:
     """Measure each engine in a process of its own."""
     for engine in sys.argv[1:] or ENGINES:
-        child = os.fork()
-        if child == 0:
-            with application(engine) as app:
-                _measure(engine, app)
-            os._exit(0)
-        os.waitpid(child, 0)
+        tell(f"seal_{engine}", **apart(lambda engine=engine: measure(engine)))  # type: ignore[misc]
 
 
-def _measure(engine: str, app: Flask) -> None:
-    crowd = gather(WORKERS)
-    window = db.session.get_one(EnrollmentWindow, crowd.window_id)
-    in_unit_of_work(lambda: switching.order_window(window, by=BY, at=CLOSED))
-    posting = _seconds(
-        lambda: in_unit_of_work(
-            lambda: switching.carry_out(switching.due(EFFECTIVE), policy=crowd.policy, by=BY, at=EFFECTIVE)
-        )
-    )
-    raw = _raw_seconds(WORKERS)
-    with tempfile.TemporaryDirectory() as folder:
-        ring = make_ring(app, Path(folder))
-        before = _peak_mb()
-        sealing = _seconds(lambda: in_unit_of_work(lambda: seals.seal(ring, by=BY, at=EFFECTIVE)))
-        _tell(f"seal_{engine}", WORKERS, sealing, raw, before, posting_ratio=round(posting / sealing, 2))
-        before = _peak_mb()
-        _tell(f"statement_{engine}", WORKERS, _seconds(lambda: _state(ring)), raw, before)
-        path = Path(folder) / "bundle.zip"
-        before = _peak_mb()
-        writing = _seconds(lambda: in_unit_of_work(lambda: bundle.write(path, keys=ring, by=BY, at=EFFECTIVE) and 0))
-        _tell(f"bundle_{engine}", WORKERS, writing, raw, before, megabytes=path.stat().st_size >> 20)
-        _verify(engine, path, raw)
+def measure(engine: str) -> Figures:
+    """Post in bulk and one by one, then seal all of it."""
+    with application(engine) as app, tempfile.TemporaryDirectory() as folder:
+        crowd = gather(WORKERS)
+        ring = ring_in(Path(folder), app)
+        until_zero(lambda: seal(ring))  # the crowd's own entries
+        window = db.session.get_one(EnrollmentWindow, crowd.window_id)
+        in_unit_of_work(lambda: switching.order_window(window, by=BY, at=CLOSED))
+        bulk = WORKERS / until_zero(lambda: carry_out(crowd.policy))
+        single = SINGLE / post_singly()
+        before = peak_mb()
+        seconds = until_zero(lambda: seal(ring))
+        entries = WORKERS + SINGLE
+        limit = hashing.compressions_per_second() / hashing.of_an_entry(length_of_one())
+        return {
+            "n": entries,
+            "seconds": round(seconds, 2),
+            "per_second": round(entries / seconds),
+            "limit_per_second": round(limit),
+            "ratio": round(entries / seconds / limit, 4),
+            "peak_mb": peak_mb(),
+            "grew_mb": round(peak_mb() - before, 1),
+            "posted_in_bulk_per_second": round(bulk),
+            "keeps_up_with_bulk": round(entries / seconds / bulk, 2),
+            "posted_singly_per_second": round(single),
+            "keeps_up_with_single": round(entries / seconds / single, 2),
+        }
 
 
-def _seconds(work: Callable[[], int]) -> float:
-    """Until it returns zero."""
+def until_zero(work: Callable[[], int]) -> float:
+    """Seconds until it returns zero."""
     began = time.perf_counter()
     while work():
         pass
     return time.perf_counter() - began
 
 
-def _raw_seconds(count: int) -> float:
-    content = os.urandom(ENTRY_BYTES)
+def seal(ring: KeyRing) -> int:
+    """One batch, as the job seals and publishes it."""
+    sealed = in_unit_of_work(lambda: seals.seal(ring, by=BY, at=EFFECTIVE))
+    seals.publish(ring)
+    return sealed
+
+
+def carry_out(policy: Policy) -> int:
+    """One batch of the cutover."""
+    return in_unit_of_work(
+        lambda: switching.carry_out(switching.due(EFFECTIVE), policy=policy, by=BY, at=EFFECTIVE),
+    )
+
+
+def post_singly() -> float:
+    """Seconds for one entry of four transfers after the other, each committed."""
+    a = LedgerAccount
+    worker = db.session.execute(select(a.id, a.unit).where(a.holder_id == 1).order_by(a.id).limit(4)).all()
+    shared = {unit: id_ for id_, unit in db.session.execute(select(a.id, a.unit).where(a.holder_id.is_(None)))}
+    moves = tuple(Transfer(shared[unit], id_, unit, 1) for id_, unit in worker)
     began = time.perf_counter()
-    for _ in range(count):
-        hashlib.sha256(content).digest()
+    for number in range(SINGLE):
+        posting = Posting(f"single:{number}", "single", EFFECTIVE.date(), moves)
+        in_unit_of_work(lambda posting=posting: journal.post([posting], by=BY, at=EFFECTIVE))  # type: ignore[misc]
     return time.perf_counter() - began
 
 
-def _state(ring: KeyRing) -> int:
-    """One statement over as many workers as there are (their balances zero: the work is the same)."""
-
-    def owed() -> Iterator[Owed]:
-        for number in range(WORKERS):
-            yield Owed(Subject(f"PB-{number}", f"w{number}@example.org", f"Worker {number}"), 0, None)
-
-    def work() -> None:
-        statements.begin_snapshot()
-        moment = Moment(statements.freeze(ring, by=BY, at=EFFECTIVE), EFFECTIVE.date(), "benchmark")
-        provider = db.session.execute(select(Provider.organization_id).limit(1)).scalar_one()
-        tree = Tree(f"org-{provider}", provider, "emergency", Unit.USD)
-        statements.state(tree, owed(), moment=moment, keys=ring, by=BY, at=EFFECTIVE)
-
-    in_unit_of_work(work)
-    return 0
-
-
-def _verify(engine: str, path: Path, raw: float) -> None:
-    """The stand-alone program; the crowd's books are written beside the journal, so only its speed counts here."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, str(ROOT / "verifier" / "verify.py"), str(path), "--json"], check=False, stdout=-3)  # noqa: S603 - our own program
-    seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
-    _tell(f"verify_{engine}", WORKERS, seconds, raw, 0, child_peak_mb=peak)
-
-
-def _tell(name: str, count: int, seconds: float, raw: float, before_mb: float, **more: float) -> None:
-    found = {
-        "name": name,
-        "n": count,
-        "seconds": round(seconds, 2),
-        "per_second": round(count / seconds),
-        "ratio": round(raw / seconds, 4),
-        "grew_mb": round(_peak_mb() - before_mb, 1) if before_mb else None,
-        **more,
-    }
-    print(json.dumps(found), flush=True)
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def length_of_one() -> int:
+    """The bytes of an entry."""
+    newest = db.session.execute(select(func.max(LedgerEntry.id))).scalar_one()
+    return len(seals.entry_contents([newest])[newest])
 
 
 if __name__ == "__main__":
