@@ -268,7 +268,10 @@ class Switch(Base):
             unique=True, postgresql_where=text("state <> 'abandoned'"), sqlite_where=text("state <> 'abandoned'"),
         ),
         CheckConstraint("(cause = 'election') = (election_id IS NOT NULL)", name="election_has_one"),
-        Index("ix_switch_state_effective_at_id", "state", "effective_at", "id"),
+        Index(
+            "ix_switch_ordered", "effective_at", "id",
+            postgresql_where=text("state = 'ordered'"), sqlite_where=text("state = 'ordered'"),
+        ),
         CheckConstraint("(state = 'carried_out') = (carried_out_at IS NOT NULL)", name="carried_out_when"),
         CheckConstraint("from_package_id IS NULL OR from_package_id <> to_package_id", name="changes_package"),
     )  # fmt: skip

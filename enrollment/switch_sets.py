@@ -38,7 +38,7 @@ from sqlalchemy import (
 
 from enrollment.models import Election, ElectionState, MemberRight, Membership, Switch, SwitchState
 from exchange.clock import local_date
-from exchange.database import Instant, core, db, from_microseconds, is_sqlite
+from exchange.database import Instant, core, db, from_microseconds, is_sqlite, rows_of
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import exchange_id
 from exchange.ledger import journal, staging
@@ -288,12 +288,13 @@ def carry_rights(found: Batch, zone: str) -> None:
     r, c = MemberRight, PackageComponent
     columns = ["membership_id", "component", "covered_since", "deductible_met_cents", "paid_through"]
     carried = select(batch.c.new_membership_id, r.component, r.covered_since, r.deductible_met_cents, r.paid_through)
-    db.session.execute(insert(core(r)).from_select(columns, carried.join(r, r.membership_id == batch.c.membership_id)))
-    has_it = exists().where(r.membership_id == batch.c.membership_id, r.component == c.component)
+    along = carried.join(r, r.membership_id == batch.c.membership_id)
+    came = db.session.execute(insert(core(r)).from_select(columns, along).execution_options(preserve_rowcount=True))
     begins = select(batch.c.new_membership_id, c.component, _local_date(found, zone), literal_column("0"))
-    db.session.execute(
-        insert(core(r)).from_select(columns[:4], begins.join(c, c.version_id == batch.c.to_version_id).where(~has_it))
-    )
+    begins = begins.join(c, c.version_id == batch.c.to_version_id)
+    if rows_of(came):
+        begins = begins.where(~exists().where(r.membership_id == batch.c.membership_id, r.component == c.component))
+    db.session.execute(insert(core(r)).from_select(columns[:4], begins))
 
 
 def mark_carried_out(at: datetime) -> None:

@@ -17,7 +17,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, insert, literal, or_, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from enrollment import elections, switch_sets
 from enrollment.models import (
@@ -179,9 +192,11 @@ def due(at: datetime, window_id: int | None = None) -> Select[int]:
 
     It is the order of their index, so that each batch reads no more of them than it takes.
     """
+    # Written out: an engine that does not know the state yet cannot take the index of those that are ordered.
+    ordered = bindparam(None, SwitchState.ORDERED, type_=Switch.state.type, literal_execute=True)
     statement = (
         select(Switch.id)
-        .where(Switch.state == SwitchState.ORDERED, Switch.effective_at <= at)
+        .where(Switch.state == ordered, Switch.effective_at <= at)
         .order_by(Switch.effective_at, Switch.id)
     )
     return statement if window_id is None else statement.where(Switch.window_id == window_id)

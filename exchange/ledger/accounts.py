@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Select,
     UniqueConstraint,
@@ -43,6 +45,10 @@ class AccountKind(StrEnum):
     ACCRUAL = "accrual"  # the world's side of leave minutes earned and taken
 
 
+# On SQLite a foreign key. On PostgreSQL a trigger that looks once for all rows of a statement: see docs/adr/0005.
+SET_BY_SET: Final[dict[str, str]] = {"only_on": "sqlite"}
+
+
 class LedgerAccount(Base):
     """One line of the books. Never deleted, and nothing of it ever changes."""
 
@@ -52,7 +58,8 @@ class LedgerAccount(Base):
         one_of("unit", Unit),
         CheckConstraint("(kind = 'worker') = (holder_id IS NOT NULL)", name="worker_has_holder"),
         # Lets a transfer's foreign keys hold both of its ends to its unit.
-        UniqueConstraint("id", "unit"),
+        UniqueConstraint("id", "unit", info=SET_BY_SET),
+        ForeignKeyConstraint(["organization_id"], ["organization.id"], info=SET_BY_SET),
         Index(
             "uq_ledger_account_worker", "holder_id", "organization_id", "component", "unit",
             unique=True, postgresql_where=text("holder_id IS NOT NULL"), sqlite_where=text("holder_id IS NOT NULL"),
@@ -66,7 +73,7 @@ class LedgerAccount(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[AccountKind] = mapped_column(Choice(AccountKind))
     # In whose books the line stands: the provider that owes it; the exchange for what nobody else holds.
-    organization_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
+    organization_id: Mapped[int]
     # The benefit account it belongs to. No foreign key: the ledger does not know about workers.
     holder_id: Mapped[int | None]
     # Component code of the policy; empty for lines that belong to no component.
@@ -81,9 +88,13 @@ class LedgerBalance(Base):
     """
 
     __tablename__ = "ledger_balance"
-    __table_args__ = (CheckConstraint("amount >= 0", name="never_negative"), {"postgresql_with": {"fillfactor": "45"}})
+    __table_args__ = (
+        CheckConstraint("amount >= 0", name="never_negative"),
+        ForeignKeyConstraint(["account_id"], ["ledger_account.id"], info=SET_BY_SET),
+        {"postgresql_with": {"fillfactor": "45"}},
+    )
 
-    account_id: Mapped[int] = mapped_column(ForeignKey("ledger_account.id"), primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     amount: Mapped[int] = mapped_column(default=0)
 
 

@@ -44,7 +44,7 @@ from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore,
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import accounts, balances, locks, small_posts, staging
-from exchange.ledger.accounts import LedgerBalance
+from exchange.ledger.accounts import SET_BY_SET, LedgerBalance
 from exchange.money import MAX_AMOUNT, Unit
 
 
@@ -82,20 +82,23 @@ class LedgerTransfer(Base):
 
     __tablename__ = "ledger_transfer"
     __table_args__ = (
+        ForeignKeyConstraint(["entry_id"], ["ledger_entry.id"], info=SET_BY_SET),
         ForeignKeyConstraint(
-            ["source_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_source"
+            ["source_id", "unit"], ["ledger_account.id", "ledger_account.unit"],
+            name="fk_ledger_transfer_source", info=SET_BY_SET,
         ),
         ForeignKeyConstraint(
-            ["target_id", "unit"], ["ledger_account.id", "ledger_account.unit"], name="fk_ledger_transfer_target"
+            ["target_id", "unit"], ["ledger_account.id", "ledger_account.unit"],
+            name="fk_ledger_transfer_target", info=SET_BY_SET,
         ),
         CheckConstraint("amount > 0", name="positive"),
         CheckConstraint("source_id <> target_id", name="two_accounts"),
         one_of("unit", Unit),
         Index("ix_ledger_transfer_source_id", "source_id"),
         Index("ix_ledger_transfer_target_id", "target_id"),
-    )
+    )  # fmt: skip
 
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     seq: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     source_id: Mapped[int]
     target_id: Mapped[int]

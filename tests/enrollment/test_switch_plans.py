@@ -1,0 +1,43 @@
+"""Does a batch of a cutover read more rows when there are more workers?"""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from enrollment import switching
+from exchange.database import db, is_sqlite
+from tests.support.enrollment_makers import EFFECTIVE
+
+ORDERED = 50_000
+SWITCHES = """
+    WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :n)
+    INSERT INTO switch (cause, benefit_account_id, plan_year, from_provider_id, to_provider_id, to_package_id,
+        to_version_id, effective_at, state, ordered_at)
+    SELECT 'placement', n, '2027', 1, 2, 2, 2, :at, 'ordered', 0 FROM numbers
+"""
+
+
+@pytest.fixture
+def _ordered(app: Flask) -> None:
+    """Very many orders of workers who are not there; never committed."""
+    unchecked = "PRAGMA defer_foreign_keys = ON" if is_sqlite() else "SET LOCAL session_replication_role = replica"
+    db.session.execute(text(unchecked))
+    db.session.execute(text(SWITCHES), {"n": ORDERED, "at": 1})
+    db.session.execute(text("ANALYZE switch"))
+
+
+@pytest.mark.usefixtures("_ordered")
+class TestDue:
+    def test_is_read_from_the_index_of_those_ordered_and_not_sorted(self) -> None:
+        which = switching.due(EFFECTIVE).limit(switching.BATCH)
+        asked = str(which.compile(dialect=db.engine.dialect, compile_kwargs={"literal_binds": True}))
+        explain = "EXPLAIN QUERY PLAN " if is_sqlite() else "EXPLAIN "
+
+        plan = " ".join(str(row) for row in db.session.execute(text(explain + asked)).all())
+
+        db.session.rollback()
+        assert "ix_switch_ordered" in plan
+        assert "Sort" not in plan
+        assert "TEMP B-TREE" not in plan
