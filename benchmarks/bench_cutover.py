@@ -1,139 +1,208 @@
 """How fast does a cutover go through the public operation, against raw set-based SQL on the same rows?
 
 Both carry 5,000 workers in a transaction, turn about in the same run: a batch of the real cutover
-(orders, locks, opening accounts, idempotency keys, foreign keys, append-only triggers, memberships,
+(orders, locks, opening accounts, idempotency keys, references, append-only triggers, memberships,
 rights, audit), then a batch of bare INSERT and UPDATE on tables with a primary key and nothing else.
+Told are medians of five rounds; then the rate and the memory with twenty times as many workers, and
+what two connections do together (PostgreSQL, processes of their own).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from statistics import median
 
-from flask import Flask
 from sqlalchemy import text
 
-from benchmarks.crowd import BY, CLOSED, EFFECTIVE, Crowd, gather
-from benchmarks.engines import ENGINES, application
+from benchmarks.crowd import BY, CLOSED, EFFECTIVE, LINES, Crowd, gather
+from benchmarks.engines import ENGINES, Figures, apart, application
+from benchmarks.sizes import peak_mb, sized, tell
 from enrollment import cutover, switching
 from enrollment.models import EnrollmentWindow
 from exchange.database import db, in_unit_of_work, is_sqlite
 from exchange.ledger import invariants
 
-WORKERS = int(os.environ.get("BENCH_WORKERS", "100000"))
-
+ROUNDS = 5
+BATCH = sized(small=100, full=switching.BATCH)
+FEW, SOME, MANY = sized(small=(500, 1_000, 2_000), full=(10_000, 50_000, 1_000_000))
+# The raw limit has the transfers' own columns, narrow balances with room for updates in place, keys in the order of
+# workers, and for each worker the lines that are left (even) beside those that are joined (odd).
 _RAW = (
-    "CREATE TABLE raw_balance (account_id bigint PRIMARY KEY, holder_id bigint NOT NULL, amount bigint NOT NULL)",
-    "CREATE TABLE raw_transfer (id bigint PRIMARY KEY, source_id bigint, target_id bigint, amount bigint)",
-    # Sources have even ids, each target the odd one after it.
     (
-        "INSERT INTO raw_balance SELECT 2 * a.id, a.holder_id, b.amount FROM ledger_account a"
-        " JOIN ledger_balance b ON b.account_id = a.id"
+        "CREATE TABLE raw_transfer (entry_id bigint, seq smallint, source_id bigint, target_id bigint, unit text,"
+        " amount bigint, PRIMARY KEY (entry_id, seq))"
     ),
-    "INSERT INTO raw_balance SELECT 2 * a.id + 1, 0, 0 FROM ledger_account a WHERE a.holder_id IS NOT NULL",
-    "CREATE INDEX ix_raw_balance_holder_id ON raw_balance (holder_id)",
+    "CREATE TABLE raw_balance (account_id {key} PRIMARY KEY, amount bigint NOT NULL){room}",
+    (
+        "INSERT INTO raw_balance SELECT 8 * l.holder_id + 2 * l.place + side.n, l.amount * (1 - side.n) FROM"
+        " (SELECT a.holder_id, row_number() OVER (PARTITION BY a.holder_id ORDER BY a.id) - 1 AS place, b.amount"
+        " FROM ledger_account a JOIN ledger_balance b ON b.account_id = a.id) l,"
+        " (SELECT 0 AS n UNION ALL SELECT 1) side ORDER BY 1"
+    ),
 )
 _RAW_BATCH = (
     (
-        "INSERT INTO raw_transfer SELECT b.account_id, b.account_id, b.account_id + 1, b.amount FROM raw_balance b"
-        " WHERE b.holder_id BETWEEN :first AND :last AND b.amount > 0"
+        "INSERT INTO raw_transfer SELECT b.account_id / 8, b.account_id % 8 / 2, b.account_id, b.account_id + 1, 'USD',"
+        " b.amount FROM raw_balance b WHERE b.account_id BETWEEN 8 * :first AND 8 * :last + 7 AND b.amount > 0"
     ),
     (
         "UPDATE raw_balance SET amount = raw_balance.amount + t.amount FROM raw_transfer t"
-        " WHERE raw_balance.account_id = t.target_id AND t.source_id IN"
-        " (SELECT account_id FROM raw_balance s WHERE s.holder_id BETWEEN :first AND :last)"
+        " WHERE raw_balance.account_id = t.target_id AND t.entry_id BETWEEN :first AND :last"
     ),
-    "UPDATE raw_balance SET amount = 0 WHERE holder_id BETWEEN :first AND :last",
+    (
+        "UPDATE raw_balance SET amount = raw_balance.amount - t.amount FROM raw_transfer t"
+        " WHERE raw_balance.account_id = t.source_id AND t.entry_id BETWEEN :first AND :last"
+    ),
 )
 
 
-@dataclass
-class Clock:
-    """Seconds spent in one kind of work."""
-
-    seconds: float = 0.0
-
-    def time(self, work: Callable[[], int]) -> int:
-        """Do it, count its seconds, return what it returns."""
-        began = time.perf_counter()
-        try:
-            return in_unit_of_work(work)
-        finally:
-            self.seconds += time.perf_counter() - began
-
-
 def main() -> None:
-    """Measure each engine, in a process of its own so that its peak memory is its own."""
+    """Measure each engine."""
     for engine in sys.argv[1:] or ENGINES:
-        child = os.fork()
-        if child == 0:
-            with application(engine) as app:
-                _measure(engine, app)
-            os._exit(0)
-        os.waitpid(child, 0)
+        few = _carried(engine, FEW, compares=False)
+        some = _carried(engine, SOME, compares=True)
+        many = _carried(engine, MANY, compares=False)
+        tell(f"cutover_{engine}", **some)
+        tell(
+            f"cutover_{engine}_many",
+            **many,
+            of_rate_with_some=round(many["per_second"] / some["per_second"], 3),
+            grew_mb_more_than_with_few=round(many["grew_mb"] - few["grew_mb"], 1),
+        )
+        if engine == "postgresql":
+            tell("cutover_postgresql_two_connections", **_two_at_once())
 
 
-def _measure(engine: str, _app: Flask) -> None:
-    crowd = gather(WORKERS)
-    in_unit_of_work(_prepare_raw)
+def _gathered(workers: int) -> Crowd:
+    crowd = gather(workers)
     window = db.session.get_one(EnrollmentWindow, crowd.window_id)
     in_unit_of_work(lambda: switching.order_window(window, by=BY, at=CLOSED))
-    before = _peak_mb()
-    real, raw = Clock(), Clock()
-    first = 1
-    while real.time(lambda: switching.carry_out(switching.due(EFFECTIVE), policy=crowd.policy, by=BY, at=EFFECTIVE)):
-        raw.time(lambda first=first: _raw_batch(first))  # type: ignore[misc]
-        first += switching.BATCH
-    settled = Clock()
-    settled.time(lambda: _finish(crowd))
-    peak = _peak_mb()
-    broken = invariants.broken()
-    assert not broken, broken
-    _tell(
-        name=f"cutover_{engine}",
-        n=crowd.transfers,
-        seconds=round(real.seconds, 2),
-        per_second=round(crowd.transfers / real.seconds),
-        peak_mb=peak,
-        grew_mb=round(peak - before, 1),
-        limit_per_second=round(crowd.transfers / raw.seconds),
-        ratio=round(raw.seconds / real.seconds, 3),
-        settlement_seconds=round(settled.seconds, 2),
-        workers=crowd.workers,
-    )
+    return crowd
+
+
+def _carried(engine: str, workers: int, *, compares: bool) -> Figures:
+    with application(engine):
+        crowd = _gathered(workers)
+        if compares:
+            in_unit_of_work(_prepare_raw)
+        figures = apart(lambda: _carry_all(crowd, compares=compares))
+        window = db.session.get_one(EnrollmentWindow, crowd.window_id)
+        figures["settlement_seconds"] = _seconds(lambda: cutover.finish(window, by=BY, at=EFFECTIVE))
+        broken = invariants.broken()
+        assert not broken, broken
+        return figures
+
+
+def _carry_all(crowd: Crowd, *, compares: bool) -> Figures:
+    """Everybody, batch by batch; in rounds of as many batches each."""
+    before = peak_mb()
+    batches = crowd.workers // BATCH
+    rounds = [range(batches * n // ROUNDS, batches * (n + 1) // ROUNDS) for n in range(ROUNDS)]
+    real, raw, log = [], [], 0.0
+    for numbers in rounds:
+        real.append(0.0)
+        raw.append(0.0)
+        for number in numbers:
+            written = _log_position()
+            real[-1] += _seconds(lambda: _carry_one(crowd))
+            log += _log_position() - written
+            if compares:
+                raw[-1] += _seconds(lambda first=1 + number * BATCH: _raw_batch(first))  # type: ignore[misc]
+    each = [len(numbers) * BATCH * len(LINES) for numbers in rounds]
+    assert switching.progress(crowd.window_id) == switching.Progress(crowd.workers, crowd.workers)
+    figures: Figures = {
+        "n": crowd.transfers,
+        "seconds": round(sum(real), 2),
+        "per_second": round(median(n / seconds for n, seconds in zip(each, real, strict=True))),
+        "peak_mb": peak_mb(),
+        "grew_mb": round(peak_mb() - before, 1),
+    }
+    if compares:
+        figures["limit_per_second"] = round(median(n / seconds for n, seconds in zip(each, raw, strict=True)))
+        figures["ratio"] = round(median(limit / seconds for limit, seconds in zip(raw, real, strict=True)), 3)
+    return figures if is_sqlite() else figures | {"log_bytes_per_transfer": round(log / crowd.transfers)}
+
+
+def _carry_one(crowd: Crowd) -> None:
+    due = switching.due(EFFECTIVE)
+    assert switching.carry_out(due, policy=crowd.policy, by=BY, at=EFFECTIVE, limit=BATCH) == BATCH
+
+
+def _log_position() -> float:
+    """How many bytes PostgreSQL has written ahead so far."""
+    if is_sqlite():
+        return 0
+    position = db.session.execute(text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")).scalar_one()
+    return float(position)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    in_unit_of_work(work)
+    return time.perf_counter() - began
 
 
 def _prepare_raw() -> None:
+    kind = {"key": "integer", "room": ""} if is_sqlite() else {"key": "bigint", "room": " WITH (fillfactor = 45)"}
     for statement in _RAW:
-        db.session.execute(text(statement))
-    if not is_sqlite():
-        db.session.execute(text("ANALYZE raw_balance"))
+        db.session.execute(text(statement.format(**kind)))
+    db.session.execute(text("ANALYZE raw_balance"))
 
 
-def _raw_batch(first: int) -> int:
+def _raw_batch(first: int) -> None:
     for statement in _RAW_BATCH:
-        db.session.execute(text(statement), {"first": first, "last": first + switching.BATCH - 1})
-    return 0
+        db.session.execute(text(statement), {"first": first, "last": first + BATCH - 1})
 
 
-def _finish(crowd: Crowd) -> int:
-    cutover.finish(db.session.get_one(EnrollmentWindow, crowd.window_id), by=BY, at=EFFECTIVE)
-    return 0
+# --- two connections --------------------------------------------------------------------------------
 
 
-def _peak_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 if sys.platform != "darwin" else 1024 * 1024), 1)
+def _two_at_once() -> Figures:
+    """One process carries out a batch, then two do one each at the same moment: how many times as fast that is."""
+    with application("postgresql"):
+        crowd = _gathered(3 * (ROUNDS + 1) * BATCH)
+        db.session.remove()
+        db.engine.dispose()
+        fork = get_context("fork")
+        pipes = [fork.Pipe() for _ in range(2)]
+        both = [fork.Process(target=_serve, args=(crowd, there)) for _, there in pipes]
+        for process in both:
+            process.start()
+        here = [pipe for pipe, _ in pipes]
+        _all_carry(here)  # warm
+        _all_carry(here[:1])
+        times = [(_all_carry(here[:1]), _all_carry(here)) for _ in range(ROUNDS)]
+        for pipe, process in zip(here, both, strict=True):
+            pipe.send(False)
+            process.join()
+        broken = invariants.broken()
+        assert not broken, broken
+        moved = BATCH * len(LINES)
+        return {
+            "n": crowd.transfers,
+            "one_per_second": round(median(moved / alone for alone, _ in times)),
+            "per_second": round(median(2 * moved / together for _, together in times)),
+            "times_one": round(median(2 * alone / together for alone, together in times), 3),
+        }
 
 
-def _tell(**figures: float | str) -> None:
-    sys.stdout.write(json.dumps(figures) + "\n")
-    sys.stdout.flush()
+def _serve(crowd: Crowd, orders: Connection) -> None:
+    while orders.recv():
+        in_unit_of_work(lambda: _carry_one(crowd))
+        orders.send(True)
+
+
+def _all_carry(processes: list[Connection]) -> float:
+    began = time.perf_counter()
+    for process in processes:
+        process.send(True)
+    for process in processes:
+        process.recv()
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":
