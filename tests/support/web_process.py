@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0  # a machine may have more to do than this
 
 
 @dataclass
