@@ -18,6 +18,7 @@ from enrollment.liability_statements import provider_called
 from enrollment.models import BenefitAccount
 from exchange.database import core, db
 from exchange.errors import NotFound
+from exchange.ledger import statements
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.ledger.journal import LedgerTransfer
 from exchange.ledger.seal_store import JournalSeal, LiabilityLeaf, LiabilityStatement
@@ -53,7 +54,8 @@ def newest_round(at: datetime) -> Round | None:
     A round may be made in several pieces: while its last one is younger than ``_SETTLES`` the round before it counts.
     """
     s = LiabilityStatement
-    newest = select(s.journal_size).distinct().order_by(s.journal_size.desc()).limit(2)
+    whole = select(s.journal_size).where(s.cause != statements.FOR_FILINGS)
+    newest = whole.distinct().order_by(s.journal_size.desc()).limit(2)
     rows = (
         select(s.journal_size, s.as_of, func.max(s.made_at))
         .outerjoin(JournalSeal, JournalSeal.entry_id == s.entry_id)

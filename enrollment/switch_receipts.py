@@ -20,6 +20,7 @@ from exchange.ledger.accounts import LedgerAccount
 from exchange.ledger.journal import LedgerTransfer
 from exchange.ledger.keys import KeyRing
 from exchange.ledger.proofs import Deed, Moved
+from exchange.ledger.seal_store import LiabilityStatement
 from exchange.money import Unit
 
 
@@ -44,6 +45,8 @@ class Evidence:
     witnesses: Sequence[str]
     before: tuple[int, int]
     after: tuple[int, int]
+    # Whether statements were made since: then what they do not show now they never will.
+    is_stated: bool
 
 
 def evidence_of(switch: Switch, *, keys: KeyRing, zone: str) -> Evidence:
@@ -51,6 +54,8 @@ def evidence_of(switch: Switch, *, keys: KeyRing, zone: str) -> Evidence:
     deed = _deed(switch, zone)
     position, checkpoint = proofs.seal_of(deed.entry_id, keys)
     before, after = proofs.leaves_around(deed, position)
+    s = LiabilityStatement
+    stated = select(s.id).where(s.journal_size > position).limit(1)
     return Evidence(
         position=position,
         size=checkpoint.size,
@@ -59,6 +64,7 @@ def evidence_of(switch: Switch, *, keys: KeyRing, zone: str) -> Evidence:
         witnesses=cosigning.witnesses_of(checkpoint, keys),
         before=(len(before), len({(m.old_provider, m.old_component, m.unit) for m in deed.moved})),
         after=(len(after), len({(m.new_provider, m.new_component, m.unit) for m in deed.moved})),
+        is_stated=db.session.execute(stated).first() is not None,
     )
 
 

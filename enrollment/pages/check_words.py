@@ -154,5 +154,5 @@ LABELS: Final[dict[str, LazyString]] = {
     "MIN": _l("time"),
     "line_of": _l("line {position} of {size}"),
     "total": _l("{sum} owed to {count} workers"),
-    "then": _l("{then} at that time"),
+    "rows": _l("What was compared ({count})"),
 }

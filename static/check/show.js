@@ -106,7 +106,12 @@ function showStep(name, step) {
   const box = document.getElementById(`step-${name}`);
   box.dataset.status = step.status;
   box.querySelector("[data-status-of]").replaceChildren(copyOf(`step-${step.status}`));
-  box.querySelector("[data-rows-of]").replaceChildren(...(step.rows.length ? tablesOf(name, step.rows) : []));
+  if (!step.rows.length) return;
+  const summary = element("summary", {}, filled(words.labels.rows, { count: step.rows.length }));
+  const details = element("details", {}, summary, ...tablesOf(name, step.rows));
+  // What is fine can be folded away; the amounts are what one has come for.
+  details.open = step.status !== "ok" || name === "balance";
+  box.querySelector("[data-rows-of]").replaceChildren(details);
 }
 
 // --- all of it -----------------------------------------------------------------------------------

@@ -173,7 +173,8 @@ async function keysAreKnown(facts) {
 
 /** Everywhere the worker has something, by his account or by a proof. */
 function placesOf({ data, read }) {
-  const all = [...data.lines, ...read.map(({ said }) => said)];
+  const lines = data.lines.filter(({ now, came, went }) => [now, came, went].some((figure) => figure !== "0"));
+  const all = [...read.map(({ said }) => said), ...lines];
   return [...new Map(all.map((one) => [nameOf(one), place(one)])).values()];
 }
 

@@ -77,11 +77,13 @@ class TestSigningIn:
         expect(amount.get_by_role("columnheader", name="In the statement")).to_be_visible()
         expect(amount.get_by_role("row", name="Retirement")).to_contain_text("agrees")
         expect(page.locator("#step-witness")).to_contain_text("regulator.example+")
-        browser.assert_accessible(page)
+        for step in page.locator(".wk-steps summary").all():
+            step.click()
         page.set_viewport_size({"width": 360, "height": 800})
         browser.assert_fits(page)
         browser.assert_accessible(page)
 
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
     def test_checks_once_and_remembers_for_that_visit(self, page: Page, live_server: str, checked: Checked) -> None:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -117,7 +119,6 @@ class TestTampering:
         failed = {name for name, status in steps_of(page).items() if status == "failed"}
         assert failed == {"balance", "path"}
         expect(page.locator("#step-balance")).to_contain_text("The statement says another amount than your account.")
-        browser.assert_accessible(page)
 
     @pytest.mark.parametrize("engine_name", ["sqlite"])
     def test_of_each_kind_fails_its_own_step(self, page: Page, live_server: str, checked: Checked) -> None:
@@ -248,6 +249,7 @@ class TestNotChecked:
 
 
 class TestFile:
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
     def test_is_taken_home_and_holds_there_and_not_with_a_byte_changed(
         self, page: Page, live_server: str, checked: Checked, tmp_path: Path
     ) -> None:
