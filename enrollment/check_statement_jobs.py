@@ -73,8 +73,10 @@ def state_checked_liabilities(key: str, *, hold: Hold, by: Actor) -> str:
         raise NotFound(_l("No check waits for its statements."))
     policy = versions.at_instant(one.since)
     as_of = local_date(one.since, policy.zone)
-    planned = liability_statements.plan(policy=policy, as_of=as_of, size=one.size, of=one.provider_ids)
-    moment = Moment(Head(one.size, seals.checkpoint_at(one.size).root), as_of, statements.FOR_CHECKS)
+    everything = liability_statements.plan(policy=policy, as_of=as_of, size=one.size)
+    planned = liability_statements.of_providers(everything, one.provider_ids)
+    cause = statements.FOR_CHECKS if planned is everything else statements.FOR_FILINGS
+    moment = Moment(Head(one.size, seals.checkpoint_at(one.size).root), as_of, cause)
     made = 0
 
     def some() -> int:

@@ -151,19 +151,21 @@ def _owed_among(accounts: range, tree: Tree, packages: Collection[int], size: in
 # --- which statements there are -------------------------------------------------------------------
 
 
-def plan(*, policy: Policy, as_of: date, size: int | None = None, of: Collection[int] | None = None) -> list[Planned]:
+def of_providers(planned: Sequence[Planned], provider_ids: Collection[int]) -> Sequence[Planned]:
+    """Those of these providers alone; all, the exchange's own included, where these are all that there are."""
+    others = {one.tree.organization_id for one in planned if one.tree.provider != HELD_BY_EXCHANGE} - set(provider_ids)
+    return [one for one in planned if one.tree.organization_id in provider_ids] if others else planned
+
+
+def plan(*, policy: Policy, as_of: date, size: int | None = None) -> list[Planned]:
     """Every provider × component × unit that is offered, or in which somebody has a line; the exchange's as well.
 
-    Sums are those of now, or of the journal of ``size`` entries. ``of`` are the providers that are asked
-    for (None: all); the exchange's own are left out then, unless these are all there are.
+    Sums are those of now, or of the journal of ``size`` entries.
     """
     offering = _packages_offering(plan_year_of(policy, as_of).id)
     units = {one.code: one.units for one in policy.components if one.nature is Nature.INDIVIDUAL}
     sums = {(provider, code, unit): 0 for provider, code in offering for unit in units.get(code, ())} | _in_books(size)
     own = exchange_id()
-    wanted = {organization_id for organization_id, _, _ in sums}
-    if of is not None and not wanted - {own} <= set(of):
-        wanted = set(of)
     return [
         Planned(
             Tree(HELD_BY_EXCHANGE if organization_id == own else f"org-{organization_id}", organization_id, code, unit),
@@ -171,7 +173,6 @@ def plan(*, policy: Policy, as_of: date, size: int | None = None, of: Collection
             sums[organization_id, code, unit],
         )
         for organization_id, code, unit in sorted(sums)
-        if organization_id in wanted
     ]
 
 

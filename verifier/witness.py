@@ -78,11 +78,12 @@ def witness(key_file: Path, state: Path, url: str, exchange_keys: Sequence[str],
     """
     name, seed = own_key(key_file)
     known = Keys([*exchange_keys, public_half(name, seed)])
-    text, ours = of_the_exchange(fetch(f"{url}/.well-known/pbx/checkpoint"), exchange_keys)
+    text, ours = of_keys(fetch(f"{url}/.well-known/pbx/checkpoint"), exchange_keys)
+    need(ours, "signed by no key that was named: has the exchange changed its key?")
     exchange = text.partition("/journal\n")[0]
     head, _ = checkpoint(f"{text}\n{ours}", known, exchange)
     if state.exists():
-        seen, _ = checkpoint(state.read_text(encoding="utf-8"), known, exchange)
+        seen = remembered(state, name, seed)
         compare(seen, head, lambda: fetch(f"{url}/.well-known/pbx/consistency/{seen.size}/{head.size}"))
     signed = f"{text}\n{ours}{signature_line(text, name, seed)}"
     keep(state, signed)
@@ -100,7 +101,7 @@ def copy_statements(
     name, seed = own_key(key_file)
     known = Keys([*exchange_keys, public_half(name, seed)])
     exchange = state.read_text(encoding="utf-8").partition("/journal\n")[0]
-    seen, _ = checkpoint(state.read_text(encoding="utf-8"), known, exchange)
+    seen = remembered(state, name, seed)
     there = {digest_of(path.read_text(encoding="utf-8")) for path in folder.glob("*.note")}
     extended: set[Head] = set()
     new = []
@@ -108,7 +109,7 @@ def copy_statements(
         *_, digest, address = line.split(" ")
         if digest in there:
             continue
-        text, ours = of_the_exchange(fetch(url + address), exchange_keys)
+        text, ours = of_keys(fetch(url + address), exchange_keys)
         known.note(f"{text}\n{ours}", f"{exchange}/journal")
         *place, size, root = matched(STATED, text)
         journal = Head(whole(size), b64(root, 32))
@@ -128,11 +129,24 @@ def own_key(path: Path) -> tuple[str, bytes]:
     return name, b64(spelled, 32)
 
 
-def of_the_exchange(note: str, exchange_keys: Sequence[str]) -> tuple[str, str]:
-    """A note's text and the exchange's own signature lines: others may have signed too, theirs are not asked for."""
+def remembered(state: Path, name: str, seed: bytes) -> Head:
+    """The head that was seen last, by the witness's own signature: the exchange's keys may be others by now."""
+    own = public_half(name, seed)
+    text, line = of_keys(state.read_text(encoding="utf-8"), [own])
+    Keys([own]).note(f"{text}\n{line}", name)
+    _, size, root = text.splitlines()
+    return Head(whole(size), b64(root, 32))
+
+
+def of_keys(note: str, keys: Sequence[str]) -> tuple[str, str]:
+    """A note's text and the signature lines of these keys.
+
+    Others may have signed too: other witnesses, and while the exchange changes its key, the one that is
+    not known here yet.
+    """
     text = note.rpartition("\n\n")[0] + "\n"
     lines = note[len(text) + 1 :].splitlines(keepends=True)
-    return text, "".join(line for line in lines if is_known(line, exchange_keys))
+    return text, "".join(line for line in lines if is_known(line, keys))
 
 
 def digest_of(note: str) -> str:
@@ -150,9 +164,14 @@ def keep(path: Path, content: str) -> None:
     draft.replace(path)
 
 
-def is_known(line: str, exchange_keys: Sequence[str]) -> bool:
-    """Whether a signature line is by one of the keys."""
-    return any(line.startswith(f"— {key.split('+', 1)[0]} ") for key in exchange_keys)
+def is_known(line: str, keys: Sequence[str]) -> bool:
+    """Whether a signature line is by one of the keys: of its name, and with its id."""
+    name, _, spelled = line.removeprefix("— ").rstrip("\n").partition(" ")
+    try:
+        signed_by = base64.b64decode(spelled, validate=True)[:4].hex()
+    except ValueError:
+        return False
+    return any(key.startswith(f"{name}+{signed_by}+") for key in keys)
 
 
 def compare(seen: Head, head: Head, proof: Callable[[], str]) -> None:

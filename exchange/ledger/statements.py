@@ -45,6 +45,8 @@ _LEAF: Final = (
 KIND: Final = "statement"
 FOR_CHECKS: Final = "reserve checks"
 """The cause of statements that are made for reserve checks: every day, so that their leaves are not kept for ever."""
+FOR_FILINGS: Final = "filings"
+"""The same for checks of some providers alone, which have filed something: others are not stated then."""
 
 
 class NothingPosted(Refusal):
@@ -208,7 +210,7 @@ def _build(statement_id: int, scope: Scope) -> Node:
 def forgettable(before: datetime) -> list[tuple[int, int]]:
     """The statements for reserve checks made before then that still have leaves: id and how many; the oldest first."""
     s, f = LiabilityStatement, LiabilityLeaf
-    old = select(s.id, s.count).where(s.cause == FOR_CHECKS, s.made_at < before, s.count > 0)
+    old = select(s.id, s.count).where(s.cause.in_([FOR_CHECKS, FOR_FILINGS]), s.made_at < before, s.count > 0)
     there = exists().where(f.statement_id == s.id)
     return [(id_, count) for id_, count in db.session.execute(old.where(there).order_by(s.id))]
 

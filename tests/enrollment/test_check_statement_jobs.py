@@ -159,7 +159,8 @@ class TestJob:
     def test_goes_on_where_it_was_stopped(self, town: Town, ring: KeyRing) -> None:
         (one,) = waiting_after(check(town))
         moment = Moment(Head(4, seals.checkpoint_at(4).root), today(town), statements.FOR_CHECKS)
-        planned = liability_statements.plan(policy=town.policy, as_of=moment.as_of, size=4, of=one.provider_ids)
+        everything = liability_statements.plan(policy=town.policy, as_of=moment.as_of, size=4)
+        planned = liability_statements.of_providers(everything, one.provider_ids)
         some = in_unit_of_work(
             lambda: liability_statements.state_some(
                 planned, moment=moment, leaves=150, keys=ring, by=BY, at=clock.now()

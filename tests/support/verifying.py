@@ -115,7 +115,8 @@ def state_checked(town: Town, ring: KeyRing) -> None:
     def make(one: Waiting) -> None:
         statements.begin_snapshot()
         moment = Moment(Head(one.size, seals.checkpoint_at(one.size).root), EFFECTIVE.date(), statements.FOR_CHECKS)
-        planned = liability_statements.plan(policy=town.policy, as_of=moment.as_of, size=one.size, of=one.provider_ids)
+        everything = liability_statements.plan(policy=town.policy, as_of=moment.as_of, size=one.size)
+        planned = liability_statements.of_providers(everything, one.provider_ids)
         liability_statements.state_some(planned, moment=moment, leaves=10_000, keys=ring, by=BY, at=EFFECTIVE)
         reserve_citations.cite(one.size, by=BY, at=EFFECTIVE)
 
