@@ -54,8 +54,8 @@ def _after_midnight(town: Town, on: date) -> None:
     if checks_at < town.now:
         _look_after_the_unplaced(town, midnight + timedelta(minutes=30))
         if on > town.dates.first_day:
+            books.seal(by=BY, at=looks_at)
             treasurers.look(town, looks_at)
-            books.seal(by=BY, at=checks_at)
             reserve_checks.check(
                 None, policy=town.policy(checks_at), on=on, cause=CheckCause.DAILY, by=BY, at=checks_at
             )

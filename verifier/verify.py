@@ -33,7 +33,7 @@ MEMBERS = "checkpoint keys accounts entries seals statements confidential/leaves
 LEAVES, STATED, OWED = "confidential/leaves", "statements", "what is owed by reserve checks"
 BARE, SHOWN = f"{STATED} without leaves here: their sums alone", 20  # so many findings are shown for each check
 LIMITS = """Assets are not seen, only what was filed about them. Who was left out of books and statements alike is found
-only when he checks himself. Pooled cost and lateness are taken as told."""
+only when he checks himself. Pooled cost, lateness, and what is owed by checks without a journal, are taken as told."""
 STATEMENT = re.compile(
     r"pbx-pol/v1\nexchange (\S+)\nprovider (\S+)\ncomponent (\S+)\nunit (USD|MIN)\nasof ([0-9]{4}-[0-9]{2}-[0-9]{2})\n"
     r"journal ([0-9]+) (\S+)\nsalt (\S+)\ncount ([0-9]+)\nsum ([0-9]+)\nroot (\S+)\n"
@@ -401,7 +401,7 @@ class Bundle:
         self.is_whole = LEAVES in self.archive.namelist()
         self.leaves = map(json.loads, self.lines(LEAVES) if self.is_whole else ())
         self.leaf = next(self.leaves, None)
-        self.report.notes += [f"{len(self.checks.pop(None, ()))} reserve checks name no journal: taken as told."]
+        self.report.notes += [f"{sum(c[1] > 0 for c in self.checks.pop(None, ()))} reserve checks name no journal."]
         self.replay(head)
         self.report.expect(OWED, not self.checks, f"the journal never had the sizes {list(self.checks)}")
         for said in (*self.unseen.values(), *(one for group in self.said.values() for _, one in group)):
@@ -465,9 +465,9 @@ class Bundle:
     def stated(self, head: Head) -> None:
         """The statements and reserve checks of one size of the journal, against the books as they were."""
         group, checks = self.said.pop(head.size, []), self.checks.pop(head.size, [])
-        cited = {number for *_, numbers in checks for number in numbers}
+        cited = {one for *_, numbers in checks for one in (*numbers, "exchange")}  # its own are made with these
         for number, said in group:
-            self.report.hold(STATED, f"{said}: ", self.one_statement, head, number, said, number in cited)
+            self.report.hold(STATED, f"{said}: ", self.one_statement, head, number, said, cited)
             while self.leaf is not None and self.leaf[0] == number:
                 self.leaf = next(self.leaves, None)
         owed: Counter[tuple[str, str]] = Counter()
@@ -489,7 +489,7 @@ class Bundle:
         need(set(cited) <= set(sums), "it cites a statement of somebody else, or of another size of the journal")
         need(not cited or sum(sums[number] for number in set(cited)) == told, "what it cites has another sum")
 
-    def one_statement(self, head: Head, number: int, said: Statement, is_cited: bool) -> None:
+    def one_statement(self, head: Head, number: int, said: Statement, cited: set[Any]) -> None:
         """One statement: its leaves in strict order, each the balance of its line, and no line left out."""
         need(said.exchange == self.exchange and said.journal == head, "it speaks of another journal")
         named = (said.provider, "worker", said.component, said.unit)
@@ -507,7 +507,7 @@ class Bundle:
             need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
             self.leaf = next(self.leaves, None)
         need(said.root.sum == self.totals[named], f"the books say {self.totals[named]}: somebody is left out")
-        if not tree.size and said.root.leaves > 0 and (is_cited or not self.is_whole):
+        if not tree.size and said.root.leaves and (cited & {number, said.provider} or not self.is_whole):
             return self.report.expect(BARE, True)
         root = tree.root(Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0))
         return need(root == said.root, "its leaves have another root")

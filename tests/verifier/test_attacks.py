@@ -25,7 +25,17 @@ from exchange.money import Unit
 from tests.support.enrollment_makers import BY, EFFECTIVE, WHILE_OPEN
 from tests.support.ledger_makers import entry, post
 from tests.support.seal_makers import seal
-from tests.support.verifying import Year, all_statements, findings, live_a_year, resealed, resigned, respelled, verified
+from tests.support.verifying import (
+    Year,
+    all_statements,
+    findings,
+    live_a_year,
+    resealed,
+    resigned,
+    respelled,
+    state_checked,
+    verified,
+)
 
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"])
 Change = Callable[[Any], object]
@@ -239,7 +249,8 @@ class TestWithoutLeaves:
         in_unit_of_work(lambda: statements.forget_leaves(statement_ids))
 
     def of_checks(self) -> list[int]:
-        return [one.id for one in all_statements() if one.cause == statements.FOR_CHECKS]
+        causes = {statements.FOR_CHECKS, statements.FOR_FILINGS}
+        return [one.id for one in all_statements() if one.cause in causes]
 
     def test_a_bundle_holds_but_says_that_only_sums_were_checked(self, year: Year, tmp_path: Path) -> None:
         report = verified(year.bundle(tmp_path / "b.zip", confidential=False), tmp_path / "bundle")
@@ -256,6 +267,16 @@ class TestWithoutLeaves:
 
         assert findings(report) == []
         assert report.checks["statements without leaves here: their sums alone"][0] > 0
+
+    def test_that_daily_checks_cite_they_all_hold_by_their_sums(self, year: Year, tmp_path: Path) -> None:
+        """The exchange's own are made along with those that the checks of providers cite."""
+        state_checked(year.town, year.ring)
+        while seal(year.ring):
+            pass
+        self.drop(*self.of_checks())
+
+        assert {one.provider for one in all_statements() if one.cause == statements.FOR_CHECKS} >= {"exchange"}
+        assert findings(verified(year.bundle(tmp_path / "b.zip"), tmp_path / "bundle")) == []
 
     def test_of_any_other_a_statement_is_refused(self, year: Year, tmp_path: Path) -> None:
         self.drop(statement_before(year).id)
