@@ -1,20 +1,26 @@
 """Which rule holds for a piece of work, and what is owed under it?
 
-Pure and exact: amounts are fractions until the rule's own rounding makes whole cents of them, once.
+Pure and exact: amounts are counted in parts of a cent until the rule's own rounding makes whole cents of
+them, once.
 Work is judged by the policy that holds on the first day of its period, and by the place where it was
 done. Every answer says in words and figures how it came about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
+from operator import add
+from typing import Final, NamedTuple
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
 from exchange.money import BP, format_dollars, format_minutes
+from exchange.phrases import Phrase
 from exchange.policy.document import LateMoney, LeaveAccrual, Policy
 from exchange.policy.formulas import (
     Basis,
@@ -53,13 +59,12 @@ class WorkLine:
     jobs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(NamedTuple):
     """What is owed for a line, under which rule, and how it was computed."""
 
     cents: int
     rule_code: str
-    explanation: LazyString
+    explanation: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +82,16 @@ class LateCharge:
         return self.interest_cents + self.penalty_cents
 
 
-@dataclass(frozen=True, slots=True)
-class _Amount:
-    """An exact amount of cents on its way to be rounded, and the words for it."""
+class _Amount(NamedTuple):
+    """An exact amount, in parts of a cent, on its way to be rounded, and the words for it."""
 
-    cents: Fraction
-    words: LazyString
+    parts: int
+    words: Phrase
+
+
+# Of a cent: sixtieths of an hourly rate and basis points are both whole numbers of them.
+_PARTS: Final = 30_000
+_PER_MINUTE, _PER_BP = _PARTS // 60, _PARTS // BP
 
 
 def rule_for(policy: Policy, line: WorkLine, *, employer_size: int) -> ContributionRule | None:
@@ -115,30 +124,32 @@ def owed(rule: ContributionRule, line: WorkLine, *, earned_before_cents_in_quart
     ``earned_before_cents_in_quarter``: the worker's earnings with this employer in the calendar quarter
     of ``line.starts_on``, before this line; only rules with a threshold look at it.
     """
-    amount = _amount(rule.formula, line, earned_before_cents_in_quarter)
-    cents = rounded(amount.cents, rule.rounding)
-    words = _l("%(words)s = %(cents)s", words=amount.words, cents=format_dollars(cents))
-    return Owed(cents, rule.code, words)
+    parts, words = _amount(rule.formula, line, earned_before_cents_in_quarter)
+    cents = _whole(parts, _PARTS, rule.rounding)
+    return Owed(cents, rule.code, Phrase(_COMES_TO, {"words": words, "cents": format_dollars(cents)}))
 
 
 def rounded(amount: Fraction, rounding: Rounding) -> int:
     """Whole cents of an amount that is not negative."""
+    return _whole(amount.numerator, amount.denominator, rounding)
+
+
+def _whole(numerator: int, denominator: int, rounding: Rounding) -> int:
     if rounding is Rounding.DOWN:
-        return amount.numerator // amount.denominator
+        return numerator // denominator
     if rounding is Rounding.UP:
-        return -(-amount.numerator // amount.denominator)
+        return -(-numerator // denominator)
     assert rounding is Rounding.HALF_UP, "there are three roundings"
-    return (2 * amount.numerator + amount.denominator) // (2 * amount.denominator)
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def _amount(formula: Formula, line: WorkLine, before: int) -> _Amount:
     if isinstance(formula, PerHour):
-        rate = format_dollars(formula.cents)
-        words = _l("%(time)s at %(rate)s per hour", time=format_minutes(line.minutes), rate=rate)
-        return _Amount(Fraction(formula.cents * line.minutes, 60), words)
+        words = Phrase(_PER_HOUR, {"time": format_minutes(line.minutes), "rate": format_dollars(formula.cents)})
+        return _Amount(formula.cents * line.minutes * _PER_MINUTE, words)
     if isinstance(formula, PerJob):
-        words = _l("%(jobs)s × %(rate)s per job", jobs=line.jobs, rate=format_dollars(formula.cents))
-        return _Amount(Fraction(formula.cents * line.jobs), words)
+        words = Phrase(_PER_JOB, {"jobs": line.jobs, "rate": format_dollars(formula.cents)})
+        return _Amount(formula.cents * line.jobs * _PARTS, words)
     if isinstance(formula, PercentOf):
         return _percent_of(formula, line, before)
     return _joined(formula, line, before)
@@ -148,73 +159,68 @@ def _percent_of(formula: PercentOf, line: WorkLine, before: int) -> _Amount:
     rate = format_percent(formula.bp)
     if formula.threshold is None:
         base, base_words = _base(formula.basis, line)
-        words = _l("%(rate)s of %(base)s", rate=rate, base=base_words)
-        return _Amount(Fraction(base * formula.bp, BP), words)
+        return _Amount(base * formula.bp * _PER_BP, Phrase(_PERCENT_OF, {"rate": rate, "base": base_words}))
     threshold = formula.threshold
     after = before + line.earnings_cents
     limit = format_dollars(threshold.cents)
     if after < threshold.cents:
-        words = _l(
-            "nothing yet: %(earned)s earned in the quarter, %(limit)s are needed",
-            earned=format_dollars(after),
-            limit=limit,
-        )
-        return _Amount(Fraction(0), words)
+        return _Amount(0, Phrase(_NOTHING_YET, {"earned": format_dollars(after), "limit": limit}))
     if threshold.owed_on is OwedOn.ABOVE_THRESHOLD:
-        base = after - max(before, threshold.cents)
-        words = _l(
-            "%(rate)s of %(base)s earned above %(limit)s in the quarter",
-            rate=rate,
-            base=format_dollars(base),
-            limit=limit,
-        )
+        base, template = after - max(before, threshold.cents), _PERCENT_ABOVE
     else:
         # Crossing the threshold brings in what was earned before it.
-        base = after if before < threshold.cents else line.earnings_cents
-        words = _l(
-            "%(rate)s of %(base)s, %(limit)s having been earned in the quarter",
-            rate=rate,
-            base=format_dollars(base),
-            limit=limit,
-        )
-    return _Amount(Fraction(base * formula.bp, BP), words)
+        base, template = after if before < threshold.cents else line.earnings_cents, _PERCENT_OF_QUARTER
+    words = Phrase(template, {"rate": rate, "base": format_dollars(base), "limit": limit})
+    return _Amount(base * formula.bp * _PER_BP, words)
 
 
-def _base(basis: Basis, line: WorkLine) -> tuple[int, LazyString]:
+def _base(basis: Basis, line: WorkLine) -> tuple[int, Phrase]:
     if basis is Basis.EARNINGS:
-        return line.earnings_cents, _l("%(amount)s earned", amount=format_dollars(line.earnings_cents))
+        return line.earnings_cents, Phrase(_EARNED, {"amount": format_dollars(line.earnings_cents)})
     fee = format_dollars(line.fee_cents)
     if basis is Basis.FEE:
-        return line.fee_cents, _l("the fee of %(fee)s", fee=fee)
+        return line.fee_cents, Phrase(_FEE, {"fee": fee})
     assert basis is Basis.FEE_AND_TOLLS, "a percentage is of money"
-    tolls = format_dollars(line.tolls_cents)
-    return line.fee_cents + line.tolls_cents, _l("the fee of %(fee)s and tolls of %(tolls)s", fee=fee, tolls=tolls)
+    words = Phrase(_FEE_AND_TOLLS, {"fee": fee, "tolls": format_dollars(line.tolls_cents)})
+    return line.fee_cents + line.tolls_cents, words
 
 
 def _joined(formula: Joined, line: WorkLine, before: int) -> _Amount:
     amounts = [_amount(part, line, before) for part in formula.parts]
-    words = amounts[0].words
-    for amount in amounts[1:]:
-        words = _JOINED_WORDS[formula.how](words, amount.words)
-    figures = [amount.cents for amount in amounts]
-    if formula.how is Joining.LESSER_OF:
-        return _Amount(min(figures), _l("the lesser of %(amounts)s", amounts=words))
-    if formula.how is Joining.GREATER_OF:
-        return _Amount(max(figures), _l("the greater of %(amounts)s", amounts=words))
-    return _Amount(sum(figures, Fraction(0)), words)
+    parts, words = amounts[0]
+    for other, other_words in amounts[1:]:
+        parts = _JOINED[formula.how](parts, other)
+        words = Phrase(_JOINED_WORDS[formula.how], {"one": words, "other": other_words})
+    if formula.how is Joining.SUM_OF:
+        return _Amount(parts, words)
+    return _Amount(parts, Phrase(_ONE_OF[formula.how], {"amounts": words}))
 
 
-def _and(one: LazyString, other: LazyString) -> LazyString:
-    return _l("%(one)s and %(other)s", one=one, other=other)
+_COMES_TO: Final = _l("%(words)s = %(cents)s")
+_PER_HOUR: Final = _l("%(time)s at %(rate)s per hour")
+_PER_JOB: Final = _l("%(jobs)s × %(rate)s per job")
+_PERCENT_OF: Final = _l("%(rate)s of %(base)s")
+_NOTHING_YET: Final = _l("nothing yet: %(earned)s earned in the quarter, %(limit)s are needed")
+_PERCENT_ABOVE: Final = _l("%(rate)s of %(base)s earned above %(limit)s in the quarter")
+_PERCENT_OF_QUARTER: Final = _l("%(rate)s of %(base)s, %(limit)s having been earned in the quarter")
+_EARNED: Final = _l("%(amount)s earned")
+_FEE: Final = _l("the fee of %(fee)s")
+_FEE_AND_TOLLS: Final = _l("the fee of %(fee)s and tolls of %(tolls)s")
+_AND: Final = _l("%(one)s and %(other)s")
+_PLUS: Final = _l("%(one)s, plus %(other)s")
+_ONE_OF: Final = {
+    Joining.LESSER_OF: _l("the lesser of %(amounts)s"),
+    Joining.GREATER_OF: _l("the greater of %(amounts)s"),
+}
+_JOINED: Final[Mapping[Joining, Callable[[int, int], int]]] = {
+    Joining.LESSER_OF: min,
+    Joining.GREATER_OF: max,
+    Joining.SUM_OF: add,
+}
+_JOINED_WORDS: Final = {Joining.LESSER_OF: _AND, Joining.GREATER_OF: _AND, Joining.SUM_OF: _PLUS}
 
 
-def _plus(one: LazyString, other: LazyString) -> LazyString:
-    return _l("%(one)s, plus %(other)s", one=one, other=other)
-
-
-_JOINED_WORDS = {Joining.LESSER_OF: _and, Joining.GREATER_OF: _and, Joining.SUM_OF: _plus}
-
-
+@lru_cache(maxsize=256)
 def format_percent(bp: int) -> str:
     """250 → ``2.5 %``."""
     whole, rest = divmod(bp, 100)

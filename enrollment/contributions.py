@@ -14,15 +14,17 @@ from typing import Any
 
 from flask_babel import force_locale
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, ColumnElement, case, false, func, insert, select, true, update
+from sqlalchemy import BigInteger, ColumnElement, case, false, func, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from enrollment import lateness, posting, reporting
 from enrollment.models import BenefitAccount, Contribution, Employer, Employment, Remittance, RemittanceState, Worker
+from enrollment.report_costs import ComputedLine
 from enrollment.report_lines import ReportLine, digest_of
-from enrollment.reporting import ComputedLine, Report
+from enrollment.reporting import Report
 from exchange import audit
-from exchange.database import db, insert_or_ignore, is_sqlite
+from exchange.bulk import insert_rows
+from exchange.database import core, db, insert_or_ignore, is_sqlite
 from exchange.errors import NotAllowed, Refusal
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
@@ -30,6 +32,7 @@ from exchange.intake import Problems
 from exchange.payments import payments
 from exchange.payments.payments import PaymentState
 from exchange.policy import versions
+from exchange.policy.versions import Timeline
 
 PURPOSE = "remittance"
 MAY_BECOME: Mapping[RemittanceState, frozenset[RemittanceState]] = {
@@ -95,11 +98,13 @@ def submit(
     """
     if by.audience is not Audience.SYSTEM and by.organization_id != employer.organization_id:
         raise NotAllowed(_l("You can report for your own organization only."))
-    earlier = _under(request_key, employer, digest_of(lines))
+    digest = digest_of(lines)
+    earlier = _under(request_key, employer, digest)
     if earlier is not None:
         return earlier
     with force_locale("en"):  # what is kept is for many readers
-        report = reporting.preview(lines, employer=employer, at=at)
+        law = versions.timeline()
+        report = reporting.preview(lines, employer=employer, law=law, digest=digest, at=at)
     if report.problems.count:
         raise ReportRefused(report.problems)
     if report.earlier_id is not None:
@@ -108,10 +113,10 @@ def submit(
     if remittance is None:
         return _entered_meanwhile(report, employer, request_key)
     _enter_lines(remittance.id, employer.organization_id, report.lines)
-    _enter_employments(employer.organization_id, report.lines)
+    _enter_employments(remittance.id)
     facts = f"lines={len(report.lines)} workers={report.workers} cents={report.total_cents}"
     audit.record("remittance.reported", f"remittance:{remittance.id}", by=by, at=at, facts=facts)
-    _charge_lateness(remittance, at=at)
+    _charge_lateness(remittance, law=law, at=at)
     if remittance.total_cents == 0:
         posting.post(remittance, by=by, at=at)
     return remittance
@@ -177,57 +182,48 @@ def _entered_meanwhile(report: Report, employer: Employer, request_key: str | No
     raise _already(db.session.execute(same).scalar_one())
 
 
+_COLUMNS = (
+    "remittance_id", "line", "employer_id", "benefit_account_id", "work_from", "work_to", "place", "sector",
+    "worker_class", "minutes", "earnings_cents", "fee_cents", "tolls_cents", "jobs", "policy_version_id", "rule",
+    "owed_cents", "extra_cents", "late_cents", "explanation",
+)  # fmt: skip
+
+
 def _enter_lines(remittance_id: int, employer_id: int, lines: Sequence[ComputedLine]) -> None:
-    for start in range(0, len(lines), _AT_ONCE):
-        rows = [_row(remittance_id, employer_id, computed) for computed in lines[start : start + _AT_ONCE]]
-        db.session.execute(insert(Contribution), rows)
+    rows = (_row(remittance_id, employer_id, computed) for computed in lines)
+    insert_rows(core(Contribution), _COLUMNS, rows)
 
 
-def _row(remittance_id: int, employer_id: int, computed: ComputedLine) -> dict[str, Any]:
-    line = computed.line
-    return {
-        "remittance_id": remittance_id,
-        "line": line.line,
-        "employer_id": employer_id,
-        "benefit_account_id": computed.account_id,
-        "work_from": line.first_day,
-        "work_to": line.last_day,
-        "place": line.place,
-        "sector": computed.sector,
-        "worker_class": line.worker_class.value,
-        "minutes": line.minutes or 0,
-        "earnings_cents": line.earnings_cents or 0,
-        "fee_cents": line.fee_cents or 0,
-        "tolls_cents": line.tolls_cents or 0,
-        "jobs": line.jobs or 0,
-        "policy_version_id": computed.policy_version_id,
-        "rule": computed.rule,
-        "owed_cents": computed.owed_cents,
-        "extra_cents": line.extra_cents,
-        "explanation": computed.explanation,
-    }
+def _row(remittance_id: int, employer_id: int, computed: ComputedLine) -> tuple[Any, ...]:
+    """The values of ``_COLUMNS``."""
+    line, account_id, sector, policy_version_id, rule, owed_cents, explanation = computed
+    return (
+        remittance_id, line.line, employer_id, account_id, str(line.first_day), str(line.last_day), line.place, sector,
+        line.worker_class.value, line.minutes or 0, line.earnings_cents or 0, line.fee_cents or 0,
+        line.tolls_cents or 0, line.jobs or 0, policy_version_id, rule, owed_cents, line.extra_cents, 0, explanation,
+    )  # fmt: skip
 
 
-def _enter_employments(employer_id: int, lines: Sequence[ComputedLine]) -> None:
-    days: dict[int, tuple[Any, Any]] = {}
-    for computed in lines:
-        first, last = days.get(computed.account_id, (computed.line.first_day, computed.line.last_day))
-        days[computed.account_id] = min(first, computed.line.first_day), max(last, computed.line.last_day)
-    rows = [
-        {"employer_id": employer_id, "benefit_account_id": id_, "first_worked_on": first, "last_worked_on": last}
-        for id_, (first, last) in sorted(days.items())
-    ]
-    statement: Any = (sqlite.insert if is_sqlite() else postgresql.insert)(Employment)
-    new, e = statement.excluded, Employment
-    widened = {
-        "first_worked_on": case(
-            (new.first_worked_on < e.first_worked_on, new.first_worked_on), else_=e.first_worked_on
-        ),
-        "last_worked_on": case((new.last_worked_on > e.last_worked_on, new.last_worked_on), else_=e.last_worked_on),
-    }
-    db.session.execute(
-        statement.on_conflict_do_update(index_elements=["employer_id", "benefit_account_id"], set_=widened), rows
+def _enter_employments(remittance_id: int) -> None:
+    """Widen each employment to the days that the remittance names."""
+    c, e = Contribution, core(Employment)
+    days = (
+        select(c.employer_id, c.benefit_account_id, func.min(c.work_from), func.max(c.work_to))
+        .where(c.remittance_id == remittance_id)
+        .group_by(c.employer_id, c.benefit_account_id)
+        .order_by(c.benefit_account_id)  # two reports for the same workers at once take turns
     )
+    statement: Any = (sqlite.insert if is_sqlite() else postgresql.insert)(e).from_select(
+        ["employer_id", "benefit_account_id", "first_worked_on", "last_worked_on"], days
+    )
+    new, is_earlier = statement.excluded, statement.excluded.first_worked_on < e.c.first_worked_on
+    is_later = new.last_worked_on > e.c.last_worked_on
+    widened = {
+        "first_worked_on": case((is_earlier, new.first_worked_on), else_=e.c.first_worked_on),
+        "last_worked_on": case((is_later, new.last_worked_on), else_=e.c.last_worked_on),
+    }
+    index = ["employer_id", "benefit_account_id"]
+    db.session.execute(statement.on_conflict_do_update(index_elements=index, set_=widened, where=is_earlier | is_later))
 
 
 # --- paying ---------------------------------------------------------------------------------------
@@ -242,7 +238,7 @@ def start_payment(remittance: Remittance, *, by: Actor, at: datetime) -> int:
     _must_become(remittance, RemittanceState.PAID)
     standing = payments.latest(PURPOSE, remittance.id)
     if standing is None or standing.state is not PaymentState.STARTED:
-        _charge_lateness(remittance, at=at)
+        _charge_lateness(remittance, law=versions.timeline(), at=at)
     return payments.start(
         PURPOSE,
         subject_id=remittance.id,
@@ -288,8 +284,7 @@ def _hold(remittance: Remittance) -> None:
     db.session.refresh(remittance, with_for_update=True)
 
 
-def _charge_lateness(remittance: Remittance, *, at: datetime) -> None:
-    law = versions.timeline()
+def _charge_lateness(remittance: Remittance, *, law: Timeline, at: datetime) -> None:
     late_cents = lateness.charge(remittance.id, law=law, paid_on=reporting.today_by(law, at))
     if late_cents != remittance.late_cents:
         set_ = update(Remittance).where(Remittance.id == remittance.id)

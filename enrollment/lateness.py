@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from enrollment.contribution_rules import late_charge
 from enrollment.models import Contribution
@@ -37,29 +38,64 @@ def apportion(amount: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
+class _Period(NamedTuple):
+    """What is due together: under one policy, on one day."""
+
+    version_id: int
+    due_on: date
+
+
 def charge(remittance_id: int, *, law: Timeline, paid_on: date) -> int:
     """Set what each contribution of the remittance costs more if it is paid on ``paid_on``; their sum in cents.
 
-    Called again for another day it replaces what was charged before.
+    Called again for another day it replaces what was charged before. Where nothing is late and nothing was
+    charged, no contribution is read.
     """
     c = Contribution
-    rows = select(c.id, c.work_to, c.policy_version_id, c.owed_cents, c.late_cents).where(
-        c.remittance_id == remittance_id, c.owed_cents > 0
+    days = (
+        select(c.policy_version_id, c.work_to, func.sum(c.owed_cents), func.sum(c.late_cents))
+        .where(c.remittance_id == remittance_id, c.owed_cents > 0)
+        .group_by(c.policy_version_id, c.work_to)
     )
     policies = dict(zip(law.ids, law.policies, strict=True))
-    due: dict[tuple[int, date], list[tuple[int, int]]] = defaultdict(list)
-    charged: dict[int, int] = {}
-    for id_, work_to, version_id, owed_cents, late_cents in db.session.execute(rows.order_by(c.id)):
-        on = due_on(policies[version_id].contributions.due, work_to + _DAY)
-        due[version_id, on].append((id_, owed_cents))
-        charged[id_] = late_cents
-    late: dict[int, int] = {}
-    for (version_id, on), owed in due.items():
-        rules = policies[version_id].contributions.late
-        cents = late_charge(rules, sum(part for _, part in owed), due_on=on, paid_on=paid_on).cents
-        parts = apportion(cents, [part for _, part in owed])
-        late |= {id_: part for (id_, _), part in zip(owed, parts, strict=True)}
-    changed = [{"id": id_, "late_cents": cents} for id_, cents in late.items() if cents != charged[id_]]
+    owed: dict[_Period, int] = defaultdict(int)
+    ends: dict[_Period, list[date]] = defaultdict(list)
+    charged: set[_Period] = set()
+    for version_id, work_to, owed_cents, late_cents in db.session.execute(days):
+        period = _Period(version_id, due_on(policies[version_id].contributions.due, work_to + _DAY))
+        owed[period] += int(owed_cents)
+        ends[period].append(work_to)
+        if late_cents:
+            charged.add(period)
+    late = {
+        period: late_charge(
+            policies[period.version_id].contributions.late, cents, due_on=period.due_on, paid_on=paid_on
+        ).cents
+        for period, cents in owed.items()
+    }
+    for period, cents in late.items():
+        if cents or period in charged:
+            _divide(remittance_id, period, ends[period], cents)
+    return sum(late.values())
+
+
+def _divide(remittance_id: int, period: _Period, ends: Sequence[date], cents: int) -> None:
+    """Give each contribution of the period its part of what the lateness costs."""
+    c = Contribution
+    rows = (
+        select(c.id, c.owed_cents, c.late_cents)
+        .where(
+            c.remittance_id == remittance_id,
+            c.owed_cents > 0,
+            c.policy_version_id == period.version_id,
+            c.work_to.in_(ends),
+        )
+        .order_by(c.id)
+    )
+    found = db.session.execute(rows).all()
+    parts = apportion(cents, [row.owed_cents for row in found])
+    changed = [
+        {"id": row.id, "late_cents": part} for row, part in zip(found, parts, strict=True) if part != row.late_cents
+    ]
     if changed:
         db.session.execute(update(c), changed)
-    return sum(late.values())

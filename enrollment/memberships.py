@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from enrollment.models import BenefitAccount, Membership, MembershipCause
@@ -64,6 +64,24 @@ def current_for_posting(account_ids: Collection[int]) -> dict[int, Current]:
         # A row that a cutover ended while we waited for it drops out: ask again, the new one is there.
         wanted = [account_id for account_id in wanted if account_id not in found]
     return found
+
+
+def hold_for_posting(account_ids: Select[int]) -> None:
+    """Hold the present memberships of the selected accounts still, as ``current_for_posting`` does, set by set.
+
+    Two who post for the same workers take turns: neither can wait for a balance that the other holds while it
+    holds one itself.
+    """
+    if is_sqlite():
+        return
+    m = Membership
+    wanted = account_ids.distinct().subquery()
+    present = m.benefit_account_id.in_(select(wanted)) & m.ends_at.is_(None)
+    held = select(m.id).where(present).order_by(m.id).with_for_update(key_share=True).subquery()
+    count = db.session.execute(select(func.count()).select_from(wanted)).scalar_one()
+    # A row that a cutover ended while we waited for it drops out: ask again, the new one is there.
+    while db.session.execute(select(func.count()).select_from(held)).scalar_one() < count:
+        pass
 
 
 def _read_locked(account_ids: list[int]) -> dict[int, Current]:

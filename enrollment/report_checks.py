@@ -7,10 +7,11 @@ days have. What only the database knows (whose number it is) is asked in ``repor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
@@ -25,6 +26,39 @@ from exchange.policy.versions import Timeline
 Found = tuple[str, str | LazyString]  # column, sentence
 # A state or territory by its ISO code, and perhaps a part of it.
 _PLACE: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}(?:/[A-Za-z][A-Za-z0-9 .'-]{0,59}){0,4}", re.ASCII)
+
+
+class _Alike(NamedTuple):
+    """What lines of the same days, place and sector have in common: nothing wrong with those, and the limits."""
+
+    is_good: bool
+    most_minutes: int
+    may_pay_more: bool
+
+
+class Checks:
+    """Checks the lines of one report; what many of them have in common is looked at once."""
+
+    def __init__(self, law: Timeline, today: date) -> None:
+        self._law, self._today = law, today
+        self._alike: dict[tuple[date, date, str, str], _Alike] = {}
+
+    def problems_of(self, line: ReportLine) -> Iterable[Found]:
+        """As ``problems_of`` says."""
+        key = line.first_day, line.last_day, line.place, line.sector
+        alike = self._alike.get(key)
+        if alike is None:
+            alike = self._alike[key] = self._look_at(line)
+        if alike.is_good and (line.minutes or 0) <= alike.most_minutes and (alike.may_pay_more or not line.extra_cents):
+            return ()
+        return problems_of(line, self._law, self._today)
+
+    def _look_at(self, line: ReportLine) -> _Alike:
+        bare = replace(line, minutes=None, extra_cents=0)
+        if any(True for _ in problems_of(bare, self._law, self._today)):
+            return _Alike(is_good=False, most_minutes=0, may_pay_more=False)
+        _, policy = self._law.on(line.first_day)
+        return _Alike(True, line.days * policy.limits.minutes_per_day, policy.contributions.employer_may_pay_more)
 
 
 def problems_of(line: ReportLine, law: Timeline, today: date) -> Iterator[Found]:
@@ -77,6 +111,7 @@ def overlaps(lines: Sequence[ReportLine], *, minutes_per_day: int) -> Iterator[t
     Lines for one worker, place, sector and class may not share a day, except lines of one single day
     each that differ (the jobs of that day, one by one), as long as the day is long enough for all.
     """
+    lines = _repeated(lines, minutes_per_day)
     ordered = sorted(lines, key=lambda line: (_kind(line), line.first_day, line.last_day, _figures(line), line.line))
     for _, group in groupby(ordered, key=_kind):
         farthest: ReportLine | None = None  # of the lines so far, the one that reaches the latest day
@@ -93,6 +128,19 @@ def overlaps(lines: Sequence[ReportLine], *, minutes_per_day: int) -> Iterator[t
             days[key] = before_minutes + line.minutes
             if before_minutes <= minutes_per_day < days[key]:
                 yield line.line, "minutes", _l("With the lines before, this is more time than the day has.")
+
+
+def _repeated(lines: Sequence[ReportLine], minutes_per_day: int) -> list[ReportLine]:
+    """The lines that can say too much together: of workers named more than once, and those of more than a day."""
+    seen: set[str] = set()
+    again: set[str] = set()
+    for line in lines:
+        (again if line.number in seen else seen).add(line.number)
+    return [
+        line
+        for line in lines
+        if line.number in again or ((line.minutes or 0) > minutes_per_day and line.first_day == line.last_day)
+    ]
 
 
 def _kind(line: ReportLine) -> tuple[str, str, str, str]:

@@ -223,17 +223,26 @@ def parse_worker_class(text: str) -> WorkerClass:
 # --- keeping and comparing ------------------------------------------------------------------------
 
 _values: Callable[[ReportLine], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(ReportLine)))
+_written: Callable[[tuple[Any, ...]], str] = json.JSONEncoder(default=str, ensure_ascii=True).encode
 
 
 def digest_of(lines: Iterable[ReportLine]) -> bytes:
     """SHA-256 of what is reported, the same however the lines are ordered and whichever way they came."""
-    parts = sorted(json.dumps(_values(line)[1:-1], default=str, ensure_ascii=True) for line in lines)
-    return hashlib.sha256("\n".join(parts).encode()).digest()
+    digest, separator = hashlib.sha256(), ""
+    for part in sorted(_written(_values(line)[1:-1]) for line in lines):
+        digest.update(f"{separator}{part}".encode())
+        separator = "\n"
+    return digest.digest()
 
 
 def packed(lines: Sequence[ReportLine]) -> bytes:
     """The lines as bytes, to be kept between a preview and its confirmation."""
-    return zlib.compress(json.dumps([_values(line) for line in lines], default=str).encode())
+    compressor, before = zlib.compressobj(), "["
+    parts = []
+    for line in lines:
+        parts.append(compressor.compress(f"{before}{_written(_values(line))}".encode()))
+        before = ", "
+    return b"".join((*parts, compressor.compress(b"]" if lines else b"[]"), compressor.flush()))
 
 
 def unpacked(packed_lines: bytes) -> list[ReportLine]:

@@ -79,10 +79,12 @@ def split(amount: int, shares_bp: Mapping[K, int]) -> dict[K, int]:
     the largest remainders (ties: the larger share, then the order given).
     """
     assert amount >= 0 and sum(shares_bp.values()) == BP, "shares sum to the whole"
-    parts = {key: amount * share // BP for key, share in shares_bp.items()}
-    left = amount - sum(parts.values())
-    order = sorted(shares_bp, key=lambda key: (-(amount * shares_bp[key] % BP), -shares_bp[key]))
-    for key in order[:left]:
+    parts: dict[K, int] = {}
+    rests: list[tuple[int, int, int, K]] = []
+    for place, (key, share) in enumerate(shares_bp.items()):
+        parts[key], rest = divmod(amount * share, BP)
+        rests.append((-rest, -share, place, key))
+    for *_, key in sorted(rests)[: amount - sum(parts.values())]:
         parts[key] += 1
     return parts
 

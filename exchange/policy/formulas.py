@@ -106,6 +106,13 @@ def bases_of(formula: Formula) -> frozenset[Basis]:
     return frozenset().union(*(bases_of(part) for part in formula.parts))
 
 
+def counts_quarter(formula: Formula) -> bool:
+    """Whether it matters for this formula what was earned earlier in the quarter."""
+    if isinstance(formula, Joined):
+        return any(counts_quarter(part) for part in formula.parts)
+    return isinstance(formula, PercentOf) and formula.threshold is not None
+
+
 @dataclass(frozen=True, slots=True)
 class ClassFrom:
     """Workers of ``worker_class`` are covered from ``from_on`` on."""

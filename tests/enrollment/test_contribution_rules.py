@@ -201,7 +201,40 @@ def together(one: WorkLine, other: WorkLine) -> WorkLine:
     return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in _FIGURES})
 
 
+def exactly(formula: Formula, line: WorkLine, before: int) -> Fraction:
+    """What a formula comes to, in fractions of a cent, written down once more and without words."""
+    if isinstance(formula, Joined):
+        parts = [exactly(part, line, before) for part in formula.parts]
+        if formula.how is Joining.SUM_OF:
+            return sum(parts, Fraction(0))
+        return min(parts) if formula.how is Joining.LESSER_OF else max(parts)
+    if isinstance(formula, PerHour):
+        return Fraction(formula.cents * line.minutes, 60)
+    if isinstance(formula, PerJob):
+        return Fraction(formula.cents * line.jobs)
+    base = {
+        Basis.EARNINGS: line.earnings_cents,
+        Basis.FEE: line.fee_cents,
+        Basis.FEE_AND_TOLLS: line.fee_cents + line.tolls_cents,
+    }[formula.basis]
+    if formula.threshold is not None:
+        limit, after = formula.threshold.cents, before + line.earnings_cents
+        if formula.threshold.owed_on is OwedOn.ABOVE_THRESHOLD:
+            base = max(after - limit, 0) - max(before - limit, 0)
+        else:
+            base = (after if after >= limit else 0) - (before if before >= limit else 0)
+    return Fraction(base * formula.bp, 10_000)
+
+
 class TestEveryFormula:
+    @given(FORMULAS, LINES, BEFORE, ROUNDINGS)
+    def test_is_exact_until_it_is_rounded_once(
+        self, formula: Formula, line: WorkLine, before: int, rounding: Rounding
+    ) -> None:
+        exact = exactly(formula, line, before)
+
+        assert owed_cents(formula, line, before=before, rounding=rounding) == rounded(exact, rounding)
+
     @given(FORMULAS, LINES, LINES, BEFORE, ROUNDINGS)
     def test_never_owes_less_for_more_work(
         self, formula: Formula, line: WorkLine, more: WorkLine, before: int, rounding: Rounding

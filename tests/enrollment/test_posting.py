@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -7,16 +8,17 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
-from enrollment import contributions
+from enrollment import contributions, posting
 from enrollment.lateness import apportion
-from enrollment.models import Contribution, Employer, Remittance, RemittanceState
+from enrollment.models import Contribution, Employer, LeaveTally, Remittance, RemittanceState
 from exchange.database import db, unit_of_work
 from exchange.identity.organizations import exchange_id
 from exchange.ledger import invariants, journal
-from exchange.ledger.accounts import AccountKind, Line, open_lines
+from exchange.ledger.accounts import AccountKind, LedgerAccount, Line, open_lines
 from exchange.ledger.balances import shared_of
-from exchange.ledger.journal import Posting, Transfer
+from exchange.ledger.journal import LedgerTransfer, Posting, Transfer
 from exchange.money import BP, Unit, split
 from tests.support.databases import TestDatabase
 from tests.support.employer_makers import (
@@ -34,6 +36,8 @@ from tests.support.employer_makers import (
 )
 
 UNION = {"paid_leave": 1000, "retirement": 2500, "health": 4000, "disability": 1000, "workers_compensation": 900}
+PLACES = ["US-WA", "US-WA/King County/Seattle", "US-OR"]
+TRADES = ["", "creative", "household"]  # by the hour; nothing until a threshold is reached; by the hour
 OCTOBER = [date(2026, 10, day) for day in range(1, 32)]
 
 
@@ -125,6 +129,18 @@ class TestPost:
         # Seattle's law says one for thirty, the package one for forty.
         assert balances_of(ada.id)["sick_leave", Unit.MIN] == 20 + 15
 
+    @pytest.mark.parametrize("at_most", [0, 100])
+    def test_gives_leave_for_work_that_costs_nothing_yet(self, employer: Employer, at_most: int) -> None:
+        with unit_of_work():
+            ada, bo = make_account(), make_account("Bo Lund")
+            # Nothing is owed for creative work until $1,000 is earned in the quarter.
+            lines = [work(ada, sector="creative", minutes=600, earnings_cents=900), work(bo, 2, minutes=600)]
+            remittance = contributions.submit(lines, employer=employer, source="form", by=BY, at=AT)
+            posting.post(remittance, by=BY, at=AT, at_most=at_most)
+
+        assert balances_of(ada.id) == {("paid_leave", Unit.MIN): 15, ("sick_leave", Unit.MIN): 15}
+        assert balances_of(bo.id)["emergency", Unit.USD] == 2124
+
     def test_serves_many_workers_and_providers_in_one_remittance(self, employer: Employer) -> None:
         with unit_of_work():
             ada, bo, cy = make_account(), make_account("Bo Lund"), make_account("Cy Ito")
@@ -135,6 +151,69 @@ class TestPost:
 
         assert balances_of(bo.id) == {("retirement", Unit.USD): 319}
         assert funds_of(employer.organization_id) == 0
+
+
+def booked(remittance_id: int) -> list[tuple[object, ...]]:
+    """Every transfer of a remittance's contributions, by line: which line of the books, and how much."""
+    t, a, c, source = LedgerTransfer, LedgerAccount, Contribution, aliased(LedgerAccount)
+    rows = (
+        select(c.line, c.provider_id, c.package_version_id, a.kind, a.organization_id, a.holder_id, a.component)
+        .add_columns(a.unit, source.kind, t.amount)
+        .join(t, t.entry_id == c.entry_id)
+        .join(source, source.id == t.source_id)
+        .join(a, a.id == t.target_id)
+        .where(c.remittance_id == remittance_id)
+        .order_by(c.line, t.seq)
+    )
+    return [tuple(row) for row in db.session.execute(rows)]
+
+
+@pytest.mark.usefixtures("app")
+class TestBothWays:
+    @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        hours=st.lists(
+            st.tuples(st.integers(0, 3), st.integers(0, 1440), st.sampled_from([0, 317]), st.sampled_from(PLACES)),
+            min_size=1,
+            max_size=15,
+        )
+    )
+    def test_post_the_same(self, database: TestDatabase, hours: list[tuple[int, int, int, str]]) -> None:
+        """What is staged and multiplied out in the database is what Python posts one by one."""
+        books = [self._posted(database, hours, at_most=at_most) for at_most in (0, 100)]
+
+        assert books[0] == books[1]
+
+    @staticmethod
+    def _posted(
+        database: TestDatabase, hours: list[tuple[int, int, int, str]], *, at_most: int
+    ) -> list[list[tuple[object, ...]]]:
+        db.session.remove()
+        database.renew()
+        with unit_of_work():
+            open_program()
+            employer = make_employer()
+            people = [make_account(name) for name in ("Ada Flores", "Bo Lund", "Cy Ito", "Di Moss")]
+            join(people[1], make_package(UNION, fee_bp=600, accrual_hours=25))
+            join(people[2], make_package({"sick_leave": 9990}, fee_bp=10, name="Credit Circle"))
+            join(people[3], make_package(UNION, fee_bp=600, name="Valley Mutual"))
+            lines = [
+                work(people[who], place, minutes=minutes, extra_cents=extra, place=where, sector=sector, first_day=day)
+                for place, ((who, minutes, extra, where), day, sector) in enumerate(
+                    zip(hours, OCTOBER, TRADES * 5, strict=False), 1
+                )
+            ]
+            lines = [replace(line, last_day=line.first_day, earnings_cents=1_000) for line in lines]
+            remittance = contributions.submit(lines, employer=employer, source="form", by=BY, at=AT)
+            if remittance.state is not RemittanceState.PAID:
+                posting.post(remittance, by=BY, at=AT, at_most=at_most)
+            remittance_id = remittance.id
+        assert invariants.broken() == []
+        t = LeaveTally
+        tallies = select(t.benefit_account_id, t.component, t.worked, t.earned, t.minutes).order_by(
+            t.benefit_account_id, t.component, t.worked
+        )
+        return [booked(remittance_id), [tuple(row) for row in db.session.execute(tallies)]]
 
 
 class TestRules:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -162,10 +163,23 @@ class TestDigest:
         assert digest_of([one]) != digest_of([one, one])
         assert digest_of([one]) != digest_of([replace(one, minutes=3)])
 
+    def test_is_of_the_figures_in_json_for_ever(self) -> None:
+        # Kept with every remittance since the first: another way of writing would let a report in twice.
+        line = ReportLine(2, NUMBER, TODAY, TODAY, "US-WA", sector="rides", minutes=90, extra_cents=5, family_name="Ñ")
+        other = replace(line, place="US-OR/Portland", worker_class=WorkerClass.EMPLOYEE, minutes=None)
+        texts = [
+            f'["{NUMBER}", "{TODAY}", "{TODAY}", "US-WA", "rides", "1099", 90, null, null, null, null, 5]',
+            f'["{NUMBER}", "{TODAY}", "{TODAY}", "US-OR/Portland", "rides", "W-2", null, null, null, null, null, 5]',
+        ]
+
+        assert digest_of([line, other]) == hashlib.sha256("\n".join(sorted(texts)).encode()).digest()
+
     def test_lines_come_back_as_they_were_kept(self) -> None:
         line = ReportLine(2, NUMBER, TODAY, TODAY, "US-WA", worker_class=WorkerClass.EMPLOYEE, jobs=4, family_name="Ñ")
 
         assert unpacked(packed([line])) == [line]
+        assert unpacked(packed([line, replace(line, line=3)])) == [line, replace(line, line=3)]
+        assert unpacked(packed([])) == []
 
 
 class TestPreview:

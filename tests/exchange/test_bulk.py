@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from enrollment.models import BenefitAccount, Worker
+from exchange.bulk import among, insert_rows
+from exchange.database import core, db, in_unit_of_work, unit_of_work
+
+COLUMNS = ("legal_name", "email", "phone", "place", "born_on", "registered_at")
+ODD = ["a\tb", "a\nb", "a\\b", "\\N", "", "Ñandú ☂", 'it\'s "quoted"', "{1,2}", "%s"]
+pytestmark = pytest.mark.usefixtures("app")
+
+
+def insert_people(names: list[str]) -> None:
+    """One worker of each name."""
+    rows = ((name, "x@example.org", None, "US-WA", "1990-02-28", 1) for name in names)
+    with unit_of_work():
+        insert_rows(core(Worker), COLUMNS, rows)
+
+
+class TestInsertRows:
+    def test_keeps_every_value_as_it_is(self) -> None:
+        insert_people(ODD)
+
+        workers = db.session.execute(select(Worker).order_by(Worker.id)).scalars().all()
+        assert [worker.legal_name for worker in workers] == ODD
+        assert {(worker.phone, worker.born_on) for worker in workers} == {(None, date(1990, 2, 28))}
+        assert workers[0].registered_at == datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+
+    def test_takes_more_rows_than_are_in_memory_at_a_time(self) -> None:
+        insert_people([f"W{n}" for n in range(12_345)])
+
+        assert len(db.session.execute(select(Worker.id)).all()) == 12_345
+
+    def test_of_nothing_does_nothing(self) -> None:
+        insert_people([])
+
+        assert db.session.execute(select(Worker.id)).all() == []
+
+    def test_raises_what_sqlalchemy_raises_and_leaves_nothing(self, app: Flask) -> None:
+        insert_people(["Ada"])
+        rows = [("PB-1", 1, 1, False), ("PB-1", 1, 1, False)]
+        columns = ("number", "worker_id", "opened_at", "switch_locked")
+
+        with pytest.raises(IntegrityError):
+            in_unit_of_work(lambda: insert_rows(core(BenefitAccount), columns, rows))
+
+        assert db.session.execute(select(BenefitAccount.id)).all() == []
+
+
+class TestAmong:
+    def test_finds_those_that_are_named_and_no_other(self) -> None:
+        insert_people([*ODD, "not asked for"])
+
+        found = db.session.execute(select(Worker.legal_name).where(among(Worker.legal_name, [*ODD, "nobody"])))
+
+        assert sorted(found.scalars()) == sorted(ODD)
+
+    def test_finds_numbers(self) -> None:
+        insert_people(["Ada", "Bo", "Cy"])
+        first, *_, last = db.session.execute(select(Worker.id).order_by(Worker.id)).scalars().all()
+
+        assert set(db.session.execute(select(Worker.id).where(among(Worker.id, [first, last]))).scalars()) == {
+            first,
+            last,
+        }
+
+    def test_of_nothing_finds_nothing(self) -> None:
+        insert_people(["Ada"])
+
+        assert db.session.execute(select(Worker.id).where(among(Worker.legal_name, []))).all() == []
