@@ -27,8 +27,9 @@ from sqlalchemy.schema import CreateSchema, DropSchema
 from app import create_app
 from exchange import clock
 from exchange.database import db, is_sqlite
+from exchange.errors import Refusal
 from exchange.ledger import keys
-from town import building
+from town import building, watching
 from town.setting import Size
 
 ROOT: Final = Path(__file__).parent
@@ -36,13 +37,16 @@ MIGRATIONS: Final = str(ROOT / "migrations")
 HOST: Final = "127.0.0.1"
 DATABASE: Final = "sqlite:///var/demo.db"
 WORKERS: Final = 2
+CONTACT: Final = "books@regulator.example, (555) 010-0100"
 PATIENCE_SECONDS: Final = 30.0
+LOOKS_EVERY_SECONDS: Final = 5.0
 
 
 @click.group()
 def main() -> None:
     """The demonstration: a small made-up town with an open enrollment that is open today."""
     os.environ["DEMO"] = "1"
+    os.environ.setdefault("REGULATOR_CONTACT", CONTACT)
     os.environ.setdefault("DATABASE_URL", DATABASE)
 
 
@@ -64,6 +68,24 @@ def serve(*, port: int, fresh: bool) -> None:
         )
     prepare(create_app(), fresh=fresh)
     sys.exit(run_side_by_side(port))
+
+
+@main.command(hidden=True)
+@click.argument("url")
+def regulator(url: str) -> None:
+    """Watch the journal at URL as the regulator's witness does, until a signal comes."""
+    app, told = create_app(), ""
+    while True:
+        with app.app_context():
+            try:
+                watching.look(keys.ring(), url, at=clock.now())
+                said = ""
+            except (ValueError, OSError, Refusal) as error:
+                said = f"the regulator signs nothing: {error}"
+        if said and said != told:
+            tell(said)
+        told = said
+        time.sleep(LOOKS_EVERY_SECONDS)
 
 
 # --- the database and the town --------------------------------------------------------------------
@@ -101,6 +123,7 @@ def _build(app: Flask, size: Size | None) -> None:
         event.listen(db.engine, "connect", _without_waiting_for_the_disk)
     # What was published of a town that is gone binds nobody any more.
     keys.ring().folder.joinpath(keys.PUBLISHED).unlink(missing_ok=True)
+    watching.forget(keys.ring())
     tell("building the town")
     now = clock.now()
     db.session.rollback()
@@ -177,6 +200,7 @@ def commands(port: int) -> Mapping[str, list[str]]:
     return {
         "web": [*web, "--preload", "--log-level", "warning", "app:create_app()"],
         "scheduler": [sys.executable, "-m", "flask", "--app", "app", "scheduler"],
+        "regulator": [sys.executable, "demo.py", "regulator", address(port).rstrip("/")],
     }
 
 

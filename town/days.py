@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import QueryableAttribute
 
-from enrollment import cutover, special, switching, windows
+from enrollment import cutover, liability_statements, special, statement_times, switching, windows
 from enrollment.models import Contribution, EnrollmentWindow, Membership, Switch
 from exchange import calendar
 from exchange.database import db, unit_of_work
 from exchange.identity.actors import system_actor
+from exchange.ledger import keys, seals, statements
 from providers import reserve_checks
 from providers.models import CheckCause
 from town import absences, books, choices, treasurers
@@ -33,12 +34,14 @@ def live(town: Town, tell: Callable[[str], None]) -> None:
     while on <= town.dates.today:
         with unit_of_work():
             _after_midnight(town, on)
+        _state_liabilities(town, on)
         books.cite(town, on, by=BY)
         _over_the_day(town, on)
         on += A_DAY
         if on.day == 1 or on > town.dates.today:
             _count_rows()
             told = _tell_month(on - A_DAY, told, tell)
+    _seal(town)
 
 
 # --- after midnight ---------------------------------------------------------------------------------
@@ -97,6 +100,29 @@ def _publish_open_enrollment(town: Town, at: datetime) -> None:
     policy = town.policy(at)
     year = calendar.plan_year(policy, town.dates.next_year)
     windows.publish_open_enrollment(policy, year, by=BY, at=at)
+
+
+def _state_liabilities(town: Town, on: date) -> None:
+    """As the job does on the first of each month; here of the last two only, which is what anybody looks at."""
+    at = town.dates.instant(on, statement_times.MONTHLY_AT.hour, statement_times.MONTHLY_AT.minute)
+    if on.day != 1 or on < calendar.first_of_next_month(town.dates.today, -1) or at >= town.now:
+        return
+    if seals.latest() is None and seals.oldest_unsealed() is None:
+        return
+    ring = keys.ring()
+    with unit_of_work():
+        statements.begin_snapshot()
+        cause = f"monthly {on:%Y-%m}"
+        liability_statements.state_all(policy=town.policy(at), as_of=on, cause=cause, keys=ring, by=BY, at=at)
+    seals.publish(ring)
+
+
+def _seal(town: Town) -> None:
+    ring, sealed = keys.ring(), 1
+    while sealed:
+        with unit_of_work():
+            sealed = seals.seal(ring, by=BY, at=town.now)
+        seals.publish(ring)
 
 
 # --- over the day ----------------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from __future__ import annotations
 import struct
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchange.money import Unit
 
@@ -22,8 +21,7 @@ NO_DETAILS: Final = bytes(32)
 OPEN_SALT: Final = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
-class SealedTransfer:
+class SealedTransfer(NamedTuple):
     """``amount`` (1 … 2^63−1) from one ledger account to another, by their names in the journal (``la-7``)."""
 
     source: str
@@ -32,8 +30,7 @@ class SealedTransfer:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class SealedEntry:
+class SealedEntry(NamedTuple):
     """Everything of an entry that its seal covers; ``posted_at_us`` in microseconds since 1970 UTC."""
 
     entry_id: str
