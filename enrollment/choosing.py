@@ -7,7 +7,7 @@ where to, and what will not carry over or will change. What he sees comes from t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -146,11 +146,17 @@ def plan_year_for(window: EnrollmentWindow, *, policy: Policy, at: datetime) -> 
 
 
 def on_sale(
-    standpoint: Standpoint, *, plan_year: str, has: str | None = None, by_fee: bool = False
+    standpoint: Standpoint,
+    *,
+    plan_year: str,
+    has: str | None = None,
+    beside: Collection[int] = (),
+    by_fee: bool = False,
 ) -> Select[int, str, str]:
     """A SELECT of what is on sale where the worker lives: version id, and the names of package and provider.
 
-    ``has``: only what has this component. By provider and package, or the lowest fee first.
+    ``has``: only what has this component. ``beside``: without these versions. By provider and package, or the
+    lowest fee first.
     """
     v, c = PackageVersion, PackageComponent
     rows = (
@@ -159,6 +165,8 @@ def on_sale(
         .with_only_columns(v.id, Package.name.label("package"), Organization.name.label("provider"))
         .order_by(*([v.fee_bp] if by_fee else []), Organization.name, Package.name, v.id)
     )
+    if beside:
+        rows = rows.where(v.id.not_in(beside))
     if has is not None:
         rows = rows.where(select(c.version_id).where(c.version_id == v.id, c.component == has).exists())
     return rows

@@ -6,10 +6,11 @@ sees follows from it and from the market alone, so two workers with the same sta
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ScalarSelect, Text, bindparam, func, or_, select
 from sqlalchemy.types import Date
@@ -32,27 +33,51 @@ from exchange.database import from_microseconds, is_sqlite
 from exchange.glance import Glance, Question
 from providers.comparison import WorkPattern
 
+_OF_WORKER: Final = 11
+"""So many columns of the question tell of the worker, those after them of a window."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Standpoint:
     """One worker at an instant of the database's clock.
 
-    ``account`` and ``windows`` (those open for him now, the special ones first and the soonest to close first, and
-    the one asked for) are as this question found them, in no session: for the rules that look at them.
-    ``package_id`` is None while the exchange holds what comes in, ``pattern`` where nobody reported work lately.
-    ``chosen`` are the versions that he has chosen and that stand.
+    ``package_id`` is None while the exchange holds what comes in. ``facts``: everything but the instant, as the
+    database has it, with the word for the market.
     """
 
     at: datetime
-    account: BenefitAccount
     place: str
     package_id: int | None
     provider_id: int
-    pattern: WorkPattern | None
-    chosen: frozenset[int]
-    windows: tuple[EnrollmentWindow, ...]
     facts: Hashable
-    """Everything but the instant, as the database has it, with the word for the market."""
+    _account: tuple[Any, ...]
+    _worked: str
+    _chosen: str | None
+    _windows: Sequence[tuple[Any, ...]]
+
+    # What follows is made when it is asked for: a page that is kept needs none of it.
+
+    @cached_property
+    def account(self) -> BenefitAccount:
+        """As this question found it, in no session: for the rules that look at it."""
+        id_, worker_id, closed_at, locked = self._account
+        return BenefitAccount(id=id_, worker_id=worker_id, closed_at=_instant(closed_at), switch_locked=bool(locked))
+
+    @cached_property
+    def pattern(self) -> WorkPattern | None:
+        """A usual month of his lately; None where nobody reported work."""
+        minutes, cents, pieces = map(int, self._worked.split())
+        return WorkPattern(minutes // MONTHS, cents // MONTHS) if pieces else None
+
+    @cached_property
+    def chosen(self) -> frozenset[int]:
+        """The versions that he has chosen and that stand."""
+        return frozenset(map(int, self._chosen.split(","))) if self._chosen else frozenset()
+
+    @cached_property
+    def windows(self) -> tuple[EnrollmentWindow, ...]:
+        """Those open for him now, the special ones first and the soonest to close first, and the one asked for."""
+        return tuple(map(_window, self._windows))
 
     @property
     def open_windows(self) -> list[EnrollmentWindow]:
@@ -71,9 +96,9 @@ def of_login(login_id: int, *, window_id: int | None, zone: str) -> Standpoint |
     """
     today = clock.local_date(from_microseconds(clock.parameter_of_microseconds()["machine_us"]), zone)
     found = _read(login_id, window_id, since=today - LATELY)
-    if found is not None and clock.local_date(found.at, zone) != today:
+    if found is not None and (on := clock.local_date(found.at, zone)) != today:
         # The machine's clock is not the database's: around midnight it is asked by the right day.
-        found = _read(login_id, window_id, since=clock.local_date(found.at, zone) - LATELY)
+        found = _read(login_id, window_id, since=on - LATELY)
     return found
 
 
@@ -81,27 +106,20 @@ def _read(login_id: int, window_id: int | None, *, since: date) -> Standpoint | 
     rows = _STANDPOINT.rows(login_id=login_id, window_id=window_id or 0, since=since.isoformat())
     if not rows:
         return None
-    now_us, market, account_id, worker_id, closed_at, locked, place, package_id, provider_id, worked, chosen = rows[0][
-        :11
-    ]
-    minutes, cents, pieces = map(int, worked.split())
-    windows = [row[11:] for row in rows if row[11] is not None]
-    in_time = tuple((window, window[3] <= now_us < window[4], window[4] <= now_us) for window in windows)
+    now_us, market, account_id, worker_id, closed_at, locked, *where, worked, chosen = rows[0][:_OF_WORKER]
+    place, package_id, provider_id = where
+    windows = tuple(row[_OF_WORKER:] for row in rows if row[_OF_WORKER] is not None)
+    in_time = tuple((opens_at <= now_us, closes_at <= now_us) for _, _, _, opens_at, closes_at, *_ in windows)
     return Standpoint(
         at=from_microseconds(now_us),
-        account=BenefitAccount(
-            id=account_id,
-            worker_id=worker_id,
-            closed_at=None if closed_at is None else from_microseconds(closed_at),
-            switch_locked=bool(locked),
-        ),
         place=place,
         package_id=package_id,
         provider_id=provider_id,
-        pattern=WorkPattern(minutes // MONTHS, cents // MONTHS) if pieces else None,
-        chosen=frozenset(map(int, chosen.split(","))) if chosen else frozenset(),
-        windows=tuple(map(_window, windows)),
-        facts=(market, since, closed_at, locked, place, package_id, provider_id, worked, chosen, in_time),
+        facts=(market, since, closed_at, locked, place, package_id, provider_id, worked, chosen, windows, in_time),
+        _account=(account_id, worker_id, closed_at, locked),
+        _worked=worked,
+        _chosen=chosen,
+        _windows=windows,
     )
 
 
@@ -113,12 +131,16 @@ def _window(columns: tuple[Any, ...]) -> EnrollmentWindow:
         plan_year=plan_year,
         opens_at=from_microseconds(opens_at),
         closes_at=from_microseconds(closes_at),
-        effective_at=None if effective_at is None else from_microseconds(effective_at),
+        effective_at=_instant(effective_at),
         benefit_account_id=account_id,
         cause=cause,
         event_on=date.fromisoformat(event_on) if isinstance(event_on, str) else event_on,
-        ordered_at=None if ordered_at is None else from_microseconds(ordered_at),
+        ordered_at=_instant(ordered_at),
     )
+
+
+def _instant(value: int | None) -> datetime | None:
+    return None if value is None else from_microseconds(value)
 
 
 # --- the question ---------------------------------------------------------------------------------

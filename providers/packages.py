@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, delete, func, insert, select, true
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, true
 
 from exchange import audit
 from exchange.calendar import plan_year_of
@@ -191,12 +191,18 @@ def terms_of_all(versions: Collection[PackageVersion]) -> dict[int, Terms]:
     }
 
 
+_C = PackageComponent
+_COMPONENTS = (
+    select(_C.version_id, _C.component, _C.share_bp, _C.waiting_days, _C.accrual_hours, _C.vendor, _C.terms)
+    .where(_C.version_id.in_(bindparam("version_ids", expanding=True)))
+    .order_by(_C.version_id, _C.component)
+)
+
+
 def components_of(version_ids: Collection[int]) -> dict[int, tuple[ComponentTerms, ...]]:
     """The components of several versions with their terms, by version id, in the order of their codes."""
-    c = PackageComponent
-    rows = select(c.version_id, c.component, c.share_bp, c.waiting_days, c.accrual_hours, c.vendor, c.terms)
     found: dict[int, list[ComponentTerms]] = {id_: [] for id_ in version_ids}
-    told = db.session.execute(rows.where(c.version_id.in_(found)).order_by(c.version_id, c.component))
+    told = db.session.execute(_COMPONENTS, {"version_ids": list(found)})
     for version_id, component, share_bp, waiting_days, hours, vendor, terms in told:
         found[version_id].append(ComponentTerms(component, share_bp, waiting_days, hours, vendor, terms))
     return {id_: tuple(terms) for id_, terms in found.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
 
 from exchange.database import db
 from exchange.identity.organizations import Organization
@@ -160,25 +160,27 @@ def accruals_of(version_ids: Collection[int]) -> dict[int, dict[str, int]]:
 # --- offers ---------------------------------------------------------------------------------------
 
 
+# Put together once: pages ask it all the time.
+_OFFERED = (
+    select(
+        PackageVersion.id, PackageVersion.package_id, Package.name.label("package"),
+        Organization.id.label("provider_id"), Organization.name.label("provider"), PackageVersion.plan_year,
+        Provider.tier, PackageVersion.summary, PackageVersion.fee_bp, PackageVersion.service_area,
+        PackageVersion.withdrawal_terms, PackageVersion.health_plan_id,
+    )
+    .join(Package, Package.id == PackageVersion.package_id)
+    .join(Provider, Provider.organization_id == Package.provider_id)
+    .join(Organization, Organization.id == Package.provider_id)
+    .where(PackageVersion.id.in_(bindparam("version_ids", expanding=True)))
+)  # fmt: skip
+
+
 def offers(version_ids: Collection[int], *, age: int | None = None, rating_area: int | None = None) -> list[Offer]:
     """Versions with everything to compare them by, in the order of the ids; unknown ids are left out.
 
     Premiums are for ``age``, in ``rating_area`` or wherever the plan is sold.
     """
-    v = PackageVersion
-    columns = (
-        v.id, v.package_id, Package.name.label("package"), Organization.id.label("provider_id"),
-        Organization.name.label("provider"), v.plan_year, Provider.tier,
-        v.summary, v.fee_bp, v.service_area, v.withdrawal_terms, v.health_plan_id,
-    )  # fmt: skip
-    rows = (
-        select(*columns)
-        .join(Package, Package.id == v.package_id)
-        .join(Provider, Provider.organization_id == Package.provider_id)
-        .join(Organization, Organization.id == Package.provider_id)
-        .where(v.id.in_(version_ids))
-    )
-    found = {row.id: row for row in db.session.execute(rows)}
+    found = {row.id: row for row in db.session.execute(_OFFERED, {"version_ids": list(version_ids)})}
     components = packages.components_of(found)
     plan_ids = [row.health_plan_id for row in found.values() if row.health_plan_id is not None]
     plans = _health_offers(plan_ids, age=age, rating_area=rating_area)

@@ -98,9 +98,9 @@ def _compare(here: Standpoint) -> str:
     chosen = choosing.choices(here, asked, window=window, policy=policy)
     table = comparison.compare([one.offer for one in chosen], pattern=here.pattern or USUAL, policy=policy)
     year = choosing.plan_year_for(window, policy=policy, at=here.at)
-    shown = {one.offer.version_id for one in chosen}
-    more = db.session.execute(choosing.on_sale(here, plan_year=year).limit(MOST_BESIDE + len(shown) + 1)).all()
-    others = [one for one in more if one.id not in shown]
+    on_sale = choosing.on_sale(here, plan_year=year, beside={one.offer.version_id for one in chosen})
+    # In no order: only whether they are few.
+    found = len(db.session.execute(on_sale.order_by(None).limit(MOST_BESIDE + 1)).all())
     return kept.render(
         "worker/compare.html",
         window=window,
@@ -109,8 +109,8 @@ def _compare(here: Standpoint) -> str:
         is_own_pattern=here.pattern is not None,
         columns=columns_of(chosen, window_id=window.id),
         rows=rows_of(table),
-        others=others if len(others) <= MOST_BESIDE else [],
-        has_more=bool(others),
+        others=db.session.execute(on_sale).all() if 0 < found <= MOST_BESIDE else [],
+        has_more=found > MOST_BESIDE,
         asked=asked,
     )
 

@@ -47,9 +47,10 @@ _scopes: dict[type[Base], Scope] = {}
 
 def current_actor() -> Actor:
     """Who makes this request. A disabled login is nobody from its next request on."""
-    if not current_user or not current_user.is_authenticated or not current_user.active:
+    user = current_user._get_current_object()  # noqa: SLF001 - the proxy looks for the person at each of its attributes
+    if not user or not user.is_authenticated or not user.active:
         return ANONYMOUS
-    actor: Actor = current_user.as_actor()
+    actor: Actor = user.as_actor()
     return actor
 
 

@@ -7,6 +7,7 @@ is both has two logins. Names and addresses live here and nowhere near the journ
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -85,30 +86,41 @@ class Login(Base, UserMixin):
         return Actor(self.audience, self.name, login_id=self.id, organization_id=self.organization_id)
 
 
-def seen(session_name: str) -> Login | None:
-    """Whom a session names, as a page needs him that only shows: in no session of the database, and nothing else told.
+@dataclass(slots=True)
+class Reader(UserMixin):
+    """A login as pages need it that only show: read in one short question, in no session of the database."""
 
-    One short question (see ``glance``), because every page of somebody who is signed in asks it.
-    """
+    id: int
+    audience: Audience
+    organization_id: int | None
+    name: str
+    active: bool
+    fs_uniquifier: str
+    has_second_factor: bool
+    roles: ClassVar[list[Any]] = []  # type: ignore[misc]  # as of a login
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may be used."""
+        return self.active
+
+    def as_actor(self) -> Actor:
+        """The capacity in which this login acts."""
+        return Actor(self.audience, self.name, login_id=self.id, organization_id=self.organization_id)
+
+
+def seen(session_name: str) -> Reader | None:
+    """Whom a session names; every page of somebody who is signed in asks it."""
     row = _SEEN.row(name=session_name)
     if row is None:
         return None
-    id_, audience, organization_id, name, email, active, method = row
-    return Login(
-        id=id_,
-        audience=Audience(audience),
-        organization_id=organization_id,
-        name=name,
-        email=email,
-        active=bool(active),
-        fs_uniquifier=session_name,
-        tf_primary_method=method,
-    )
+    id_, audience, organization_id, name, active, method = row
+    return Reader(id_, Audience(audience), organization_id, name, bool(active), session_name, method is not None)
 
 
 def _select_seen() -> Question:
-    columns = (Login.id, Login.audience, Login.organization_id, Login.name, Login.email, Login.active)
-    return select(*columns, Login.tf_primary_method).where(Login.fs_uniquifier == bindparam("name", type_=Text))
+    columns = (Login.id, Login.audience, Login.organization_id, Login.name, Login.active, Login.tf_primary_method)
+    return select(*columns).where(Login.fs_uniquifier == bindparam("name", type_=Text))
 
 
 _SEEN = Glance(_select_seen)

@@ -36,7 +36,8 @@ def rows_of(table: Comparison) -> list[dict[str, Any]]:
 def cells_of(row: Row) -> list[str]:
     """The row's figures in words; a package that lacks the thing has a dash."""
     write = _WRITERS[row.kind]
-    return [NOTHING if cell is None else write(cell) for cell in row.cells]
+    words = {cell: NOTHING if cell is None else write(cell) for cell in set(row.cells)}
+    return [words[cell] for cell in row.cells]
 
 
 def _text(value: Any) -> str:

@@ -76,8 +76,7 @@ class TestSeen:
 
         assert found is not None
         assert found.as_actor() == stored.as_actor()
-        assert (found.active, found.email, found.has_second_factor) == (True, stored.email, False)
-        assert found not in db.session
+        assert (found.is_active, found.has_second_factor, found.get_id()) == (True, False, stored.get_id())
 
     def test_is_nobody_when_the_session_was_ended(self, app: Flask) -> None:
         make_login(Audience.WORKER, "Ada Flores")

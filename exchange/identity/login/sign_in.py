@@ -37,7 +37,7 @@ from exchange.database import db, unit_of_work
 from exchange.identity import access, login, people
 from exchange.identity.actors import ANONYMOUS
 from exchange.identity.login import forms, rates, sessions
-from exchange.identity.people import Login
+from exchange.identity.people import Login, Reader
 from exchange.web.audiences import READING, audience_of
 from exchange.web.redirects import local_path
 
@@ -136,7 +136,7 @@ class LoginStore(SQLAlchemyUserDatastore):
     def commit(self) -> None:
         """Nothing: see ``in_a_unit_of_work``."""
 
-    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Login | None:
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Login | Reader | None:
         """The login with this address (kept in lower case) or session name; locked where it may be written."""
         ((name, value),) = kwargs.items()
         value = value.lower() if case_insensitive else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import Markup
 from sqlalchemy import ColumnElement, column, literal, select, union_all
 
 from exchange.web import tables
@@ -94,3 +95,11 @@ class TestOrder:
         order = tables.order_of(tables.Sort("name", descending=True), {"name": name}, last=key)
 
         assert [str(part) for part in order] == ["name DESC", "id ASC"]
+
+
+class TestCells:
+    def test_are_written_in_order_and_escaped(self) -> None:
+        written = tables.cells(["<b>", Markup("<b>"), 7, "<b>"], [False, False, True, False], "mine")
+
+        assert written == '<td>&lt;b&gt;</td><td><b></td><td class="mine">7</td><td>&lt;b&gt;</td>'
+        assert isinstance(written, Markup)
