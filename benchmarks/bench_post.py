@@ -199,8 +199,8 @@ def _measure_reads(engine: str, lines: Lines) -> None:
     bare, read = _bare_reader(), {name: [0.0] * 0 for name in ("bare", "worker", "shared")}
     deeds: dict[str, Deed] = {
         "bare": lambda number: bare(lines.pair(number)[0]),
-        "worker": lambda number: balances.of([lines.pair(number)[0]]),
-        "shared": lambda _: balances.of([lines.shared]),
+        "worker": lambda number: balances.line(lines.pair(number)[0]),
+        "shared": lambda _: balances.line(lines.shared),
     }
     in_unit_of_work(balances.fold)
     for name in tuple(deeds) * ROUNDS:

@@ -7,10 +7,11 @@ line has one row that is never negative; a shared line has a folded row and the 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, union_all, update
 
-from exchange.database import core, db, is_sqlite
+from exchange.database import core, db, driver, is_sqlite
 from exchange.ledger import staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
 from exchange.money import Unit
@@ -101,6 +102,27 @@ def of(account_ids: Collection[int]) -> dict[int, int]:
     ).subquery()
     rows = select(parts.c.account_id, func.sum(parts.c.amount)).group_by(parts.c.account_id)
     return {account_id: int(amount) for account_id, amount in db.session.execute(rows)}
+
+
+# A worker's line is one row, found by its key; only where there is none is the line a shared one.
+_LINE: Final = """
+SELECT coalesce(
+    (SELECT amount FROM ledger_balance WHERE account_id = {id}),
+    (SELECT amount FROM ledger_shared_balance WHERE account_id = {id})
+        + (SELECT coalesce(CAST(sum(amount) AS bigint), 0) FROM ledger_shared_delta WHERE account_id = {id})
+)
+"""
+_LINE_SQLITE: Final = _LINE.format(id=":id")
+_LINE_POSTGRESQL: Final = _LINE.format(id="CAST(%(id)s AS bigint)")
+
+
+def line(account_id: int) -> int | None:
+    """The balance of one ledger account (cents or minutes); None when there is no such account."""
+    with driver() as connection:
+        statement = _LINE_SQLITE if is_sqlite() else _LINE_POSTGRESQL
+        found = connection.execute(statement, {"id": account_id}).fetchone()
+    amount: int | None = found[0]
+    return amount
 
 
 def of_holder(holder_id: int) -> Mapping[tuple[int, str, Unit], int]:

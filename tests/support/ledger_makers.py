@@ -87,4 +87,6 @@ def post_by_sets(*postings: Posting) -> dict[str, int]:
 
 def balance(account_id: int) -> int:
     """What a ledger account amounts to."""
-    return balances.of([account_id])[account_id]
+    amount = balances.line(account_id)
+    assert amount is not None, "the line is open"
+    return amount

@@ -59,6 +59,19 @@ class TestQuestions:
             (books.harbor, "paid_leave", Unit.MIN): 90,
         }
 
+    def test_of_one_line_and_of_several_agree(self, books: Books) -> None:
+        ada, idle = books.worker(1), books.worker(2)
+        post(entry("a", (books.money, ada, 500), (books.money, books.pool, 30)))
+        in_unit_of_work(balances.fold)
+        post(entry("b", (books.money, books.pool, 4)))
+        lines = [books.money, books.pool, ada, idle]
+
+        assert [balances.line(line) for line in lines] == [-534, 34, 500, 0]
+        assert balances.of(lines) == dict(zip(lines, [-534, 34, 500, 0], strict=True))
+
+    def test_of_a_line_that_is_not_there_tell_nothing(self, books: Books) -> None:
+        assert balances.line(books.pool + 1_000) is None
+
     def test_tell_an_organization_what_it_owes(self, books: Books) -> None:
         post(
             entry("a", (books.money, books.worker(1), 500), (books.money, books.worker(2), 70)),
