@@ -45,7 +45,7 @@ class AccountKind(StrEnum):
     ACCRUAL = "accrual"  # the world's side of leave minutes earned and taken
 
 
-# On SQLite a foreign key. On PostgreSQL a trigger that looks once for all rows of a statement: see docs/adr/0005.
+# On SQLite a foreign key. On PostgreSQL a trigger that looks once for all rows of a statement: see docs/adr/0006.
 SET_BY_SET: Final[dict[str, str]] = {"only_on": "sqlite"}
 
 

@@ -1,6 +1,6 @@
 """Does the database itself refuse what refers to nothing, and keep what is referred to, whoever asks?
 
-SQLite holds it by foreign keys; on PostgreSQL those of the largest tables are triggers (docs/adr/0005).
+SQLite holds it by foreign keys; on PostgreSQL those of the largest tables are triggers (docs/adr/0006).
 """
 
 from __future__ import annotations
