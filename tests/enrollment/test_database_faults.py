@@ -13,7 +13,6 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import func, literal, select, union_all
 from werkzeug.test import TestResponse
 
@@ -49,17 +48,19 @@ class Scene:
             )
         )
         employer = make_login(Audience.EMPLOYER, "Kim Boss", organization_id=self.market.employers[0])
-        who = {
+        self._who = {
             "worker": login_of("ada.flores@example.org").id,
             "employer": employer,
             "provider": self.market.staff(0),
             "operator": make_login(Audience.OPERATOR),
         }
-        self.clients: dict[str, FlaskClient] = {}
-        for name, login_id in who.items():
-            self.clients[name] = app.test_client()
-            sign_in(self.clients[name], login_id)
+        self.clients = {name: app.test_client() for name in self._who}
         self.count = 0
+
+    def sign_in(self) -> None:
+        """Everybody, anew: a long night is longer than a session."""
+        for name, login_id in self._who.items():
+            sign_in(self.clients[name], login_id)
 
     def next(self) -> int:
         """The number of the next deed."""
@@ -166,6 +167,7 @@ class TestFaultAtCommit:
         self, scene: Scene, proxy: Proxy, cuts: Sequence[str], states: Sequence[str], repetitions: Iterable[int]
     ) -> None:
         for flow in FLOWS:
+            scene.sign_in()
             prepare: Callable[[], Deed] = getattr(scene, flow)
             prepare()()  # the first of its kind may leave more
             done, once = carry_out(prepare(), proxy)
