@@ -104,25 +104,24 @@ def of(account_ids: Collection[int]) -> dict[int, int]:
     return {account_id: int(amount) for account_id, amount in db.session.execute(rows)}
 
 
-# A worker's line is one row, found by its key; only where there is none is the line a shared one.
-_LINE: Final = """
-SELECT coalesce(
-    (SELECT amount FROM ledger_balance WHERE account_id = {id}),
-    (SELECT amount FROM ledger_shared_balance WHERE account_id = {id})
-        + (SELECT coalesce(CAST(sum(amount) AS bigint), 0) FROM ledger_shared_delta WHERE account_id = {id})
-)
+# A worker's line is one row, found by its key; where there is none, the line is a shared one.
+_LINE: Final = "SELECT amount FROM ledger_balance WHERE account_id = {id}"
+_SHARED: Final = """
+SELECT amount + (SELECT coalesce(CAST(sum(amount) AS bigint), 0) FROM ledger_shared_delta WHERE account_id = {id})
+FROM ledger_shared_balance WHERE account_id = {id}
 """
-_LINE_SQLITE: Final = _LINE.format(id=":id")
-_LINE_POSTGRESQL: Final = _LINE.format(id="CAST(%(id)s AS bigint)")
+_ON_SQLITE: Final = tuple(text.format(id=":id") for text in (_LINE, _SHARED))
+_ON_POSTGRESQL: Final = tuple(text.format(id="%(id)s") for text in (_LINE, _SHARED))
 
 
 def line(account_id: int) -> int | None:
     """The balance of one ledger account (cents or minutes); None when there is no such account."""
     with driver() as connection:
-        statement = _LINE_SQLITE if is_sqlite() else _LINE_POSTGRESQL
-        found = connection.execute(statement, {"id": account_id}).fetchone()
-    amount: int | None = found[0]
-    return amount
+        for statement in _ON_SQLITE if is_sqlite() else _ON_POSTGRESQL:
+            found: tuple[int] | None = connection.execute(statement, {"id": account_id}).fetchone()
+            if found is not None:
+                return found[0]
+    return None
 
 
 def of_holder(holder_id: int) -> Mapping[tuple[int, str, Unit], int]:
