@@ -32,7 +32,7 @@ from exchange.web import forms
 from exchange.web.audiences import ROW, audience_blueprint, decision
 
 bp = audience_blueprint("regulator_bundles", __name__, Audience.REGULATOR, "/regulator/bundles")
-bp.add_to_nav("show_all", _l("Verify the books"), order=55)
+bp.add_to_nav("show_all", _l("Verify"), order=55)
 
 LISTED: Final = 20
 AGAIN_AFTER: Final = 5

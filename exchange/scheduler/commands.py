@@ -73,12 +73,14 @@ def run_command(name: str, on: datetime | None) -> None:
 
 @click.command("scheduler")
 @click.option("--without", multiple=True, metavar="JOB", help="Leave a job to a process of its own.")
+@click.option("--only", multiple=True, metavar="JOB", help="Do this job alone, beside the scheduler that leads.")
 @with_appcontext
-def scheduler_command(without: tuple[str, ...]) -> None:
+def scheduler_command(without: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Run the scheduler until it is stopped (Ctrl-C). A second one stands by."""
     left_out = {_called(name).name for name in without}
+    among = [_called(name) for name in only] or jobs.registered()
     connections.name_process("scheduler")
-    Scheduler(_app(), among=[one for one in jobs.registered() if one.name not in left_out]).run()
+    Scheduler(_app(), among=[one for one in among if one.name not in left_out], leads=not only).run()
 
 
 @click.command("sealer")
