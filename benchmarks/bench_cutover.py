@@ -102,6 +102,7 @@ def _carry_all(crowd: Crowd, *, compares: bool) -> Figures:
     before = peak_mb()
     batches = crowd.workers // BATCH
     rounds = [range(batches * n // ROUNDS, batches * (n + 1) // ROUNDS) for n in range(ROUNDS)]
+    rounds = [numbers for numbers in rounds if numbers]  # few workers have fewer batches
     real, raw, log = [], [], 0.0
     for numbers in rounds:
         real.append(0.0)

@@ -175,6 +175,11 @@ def _work() -> list[str]:
             f" {NUMBERS}{_DEEDS} SELECT {employer}, n, {_ago('400')}, {_ago('n % 80 + 10')} {EACH} WHERE d < 2"
         ),
         (
+            f"INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on) {NUMBERS}{_DEEDS} SELECT {ENTRY},"
+            f" 'contribution:' || {ENTRY}, 'contribution', :now - (120 * d) * :day, {worked} {EACH}"
+        ),
+        f"INSERT INTO ledger_key (key, entry_id) {NUMBERS}{_DEEDS} SELECT 'contribution:' || {ENTRY}, {ENTRY} {EACH}",
+        (
             "INSERT INTO contribution (id, remittance_id, line, employer_id, benefit_account_id, work_from, work_to,"
             " place, sector, worker_class, minutes, earnings_cents, fee_cents, tolls_cents, jobs, policy_version_id,"
             " rule, owed_cents, extra_cents, late_cents, explanation, provider_id, package_version_id, entry_id)"
@@ -182,11 +187,6 @@ def _work() -> list[str]:
             f" 'US-WA/King County/Seattle', 'rides', '1099', 480, 20000, 8000, 0, 1, :policy, 'app_work', {CENTS}, 0,"
             f" 0, '25 % of $80.00', {PROVIDER}, {PACKAGE}, {ENTRY} {EACH}"
         ),
-        (
-            f"INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on) {NUMBERS}{_DEEDS} SELECT {ENTRY},"
-            f" 'contribution:' || {ENTRY}, 'contribution', :now - (120 * d) * :day, {worked} {EACH}"
-        ),
-        f"INSERT INTO ledger_key (key, entry_id) {NUMBERS}{_DEEDS} SELECT 'contribution:' || {ENTRY}, {ENTRY} {EACH}",
     ]
 
 

@@ -49,6 +49,21 @@ from providers.models import PackageComponent
 if TYPE_CHECKING:
     from enrollment.switching import Destination
 
+# The switches as they were asked for. A table of its own, because PostgreSQL sees how large it is when it joins it.
+asked = staging.temporary(
+    "batch_asked",
+    Column("switch_id", BigInteger, nullable=False),
+    Column("benefit_account_id", BigInteger, nullable=False),
+    Column("election_id", BigInteger),
+    Column("plan_year", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("to_provider_id", BigInteger, nullable=False),
+    Column("to_package_id", BigInteger, nullable=False),
+    Column("to_version_id", BigInteger, nullable=False),
+    # Ends the journal's key when the switch was carried out and rolled back before.
+    Column("again", Text, nullable=False),
+    Column("effective_at", BigInteger, nullable=False),
+)
 batch = staging.temporary(
     "batch_switch",
     Column("switch_id", BigInteger, primary_key=True, autoincrement=False),
@@ -59,7 +74,6 @@ batch = staging.temporary(
     Column("to_provider_id", BigInteger, nullable=False),
     Column("to_package_id", BigInteger, nullable=False),
     Column("to_version_id", BigInteger, nullable=False),
-    # Ends the journal's key when the switch was carried out and rolled back before.
     Column("again", Text, nullable=False),
     Column("starts_at", BigInteger, nullable=False),
     Column("membership_id", BigInteger),
@@ -91,9 +105,9 @@ def pick(which: Select[int]) -> Batch | None:
 
     Both are held until the transaction ends, so that no contribution is posted to the old memberships meanwhile.
     """
-    staging.empty(batch, destination)
+    staging.empty(asked, batch, destination)
     staging.plan_by_index()
-    asked = _asked(which)
+    _ask(which)
     held = _current(asked)
     rows = (
         select(
@@ -113,7 +127,7 @@ def pick(which: Select[int]) -> Batch | None:
     return _described()
 
 
-def _asked(which: Select[int]) -> CTE:
+def _ask(which: Select[int]) -> None:
     s = Switch
     again = case((s.rolled_back > 0, literal(":") + cast(s.rolled_back + 1, String)), else_=literal(""))
     found = which.with_only_columns(
@@ -128,17 +142,19 @@ def _asked(which: Select[int]) -> CTE:
         partition_by=picked.c.benefit_account_id, order_by=(picked.c.effective_at, picked.c.switch_id)
     )
     placed = select(*picked.c, place.label("place")).subquery()
-    return select(*[placed.c[column.name] for column in picked.c]).where(placed.c.place == 1).cte("asked")
+    names = asked.c.keys()
+    rows = select(*[placed.c[name] for name in names]).where(placed.c.place == 1)
+    db.session.execute(insert(asked).from_select(names, rows))
 
 
-def _current(asked: CTE | Table) -> CTE | Subquery:
+def _current(asking: Table) -> CTE | Subquery:
     """The memberships that the accounts have now, held (ascending)."""
     m = Membership
     current = select(m.id, m.benefit_account_id, cast(m.starts_at, BigInteger).label("starts_at"))
     current = current.where(m.ends_at.is_(None))
     if is_sqlite():
         return current.subquery("held")
-    theirs = current.join(asked, asked.c.benefit_account_id == m.benefit_account_id)
+    theirs = current.join(asking, asking.c.benefit_account_id == m.benefit_account_id)
     return theirs.order_by(m.id).with_for_update(of=m).cte("held")
 
 

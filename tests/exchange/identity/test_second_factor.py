@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from flask import Flask, current_app
+from flask import current_app
 from flask.testing import FlaskClient
 
 from exchange.database import db
@@ -22,9 +22,8 @@ MUST_HAVE_ONE = (Audience.PROVIDER, Audience.REGULATOR, Audience.OPERATOR)
 
 
 @pytest.fixture
-def clock(app: Flask) -> Iterator[time_machine.Traveller]:
+def clock() -> Iterator[time_machine.Traveller]:
     """Time that stands until it is moved: codes change every 30 seconds."""
-    app.config["CLOCKS_MUST_AGREE"] = False  # this is no fault, but later
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 

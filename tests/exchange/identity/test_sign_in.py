@@ -183,7 +183,7 @@ class TestSignOut:
 
         thief = app.test_client()
         thief.set_cookie("session", copied.value)
-        assert answer.headers["Clear-Site-Data"] == '"storage"'
+        assert answer.headers["Clear-Site-Data"] == '"cache"'
         assert client.get("/account/").status_code == 302
         assert thief.get("/account/").status_code == 302
 
