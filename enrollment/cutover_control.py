@@ -79,6 +79,8 @@ def resume(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) ->
     """Let it go on where it stopped. Refuses ``NotPaused``."""
     if window.paused_at is None:
         raise NotPaused(_l("This cutover is not paused."))
+    if window.rolling_back_since is not None:
+        raise NotPaused(_l("The cutover is being rolled back."))
     window.paused_at = None
     audit.record("cutover.resumed", f"window:{window.id}", by=by, at=at, reason=reason)
 

@@ -89,6 +89,8 @@ class TestRollBack:
         assert everything() != before
 
         ask(town)
+        with pytest.raises(NotPaused):  # it would begin again by itself as soon as it is back
+            in_unit_of_work(lambda: cutover_control.resume(town.window, reason=WHY, by=BY, at=EFFECTIVE))
         while roll_back(town, limit=4):
             pass
         finish(town)
