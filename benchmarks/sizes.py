@@ -39,7 +39,11 @@ def tell(name: str, **figures: float | str | None) -> None:
     sys.stdout.flush()
 
 
-def peak_mb(who: int = resource.RUSAGE_SELF) -> float:
-    """The most memory (MiB) this process ever held; with ``resource.RUSAGE_CHILDREN``, its largest child."""
-    peak = resource.getrusage(who).ru_maxrss
-    return round(peak / (1024 if sys.platform != "darwin" else 1024 * 1024), 1)
+def peak_mb() -> float:
+    """The most memory (MiB) this process ever held."""
+    return in_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def in_mb(max_rss: int) -> float:
+    """What the system tells of a process's most memory (``ru_maxrss``: KiB, on a Mac bytes), in MiB."""
+    return round(max_rss / (1024 if sys.platform != "darwin" else 1024 * 1024), 1)
