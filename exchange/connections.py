@@ -3,6 +3,9 @@
 A few in a pool, each with limits of time that the server keeps: nothing is said per transaction. Before a
 pooled connection is used it is looked at, not asked: a server that went away has left its farewell in the
 socket. On PostgreSQL a program lives in the schema that the search path names first; nothing names a schema.
+
+A standby that is made the primary begins a new timeline. Once a process has seen it, it does not go back to
+the primary before, which may still be there and take writes that nobody would keep.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import select
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 from sqlalchemy import event
@@ -102,11 +105,43 @@ def name_process(name: str) -> None:
     os.environ.setdefault("PGAPPNAME", f"exchange {name} on {socket.gethostname()}:{os.getpid()}"[:_LONGEST_NAME])
 
 
+# The first eight digits of a log file's name are its timeline. A standby writes no log.
+_TIMELINE: Final = (
+    "SELECT system_identifier, left(CASE WHEN pg_is_in_recovery() THEN NULL"
+    " ELSE pg_walfile_name(pg_current_wal_insert_lsn()) END, 8) FROM pg_control_system()"
+)
+# The newest timeline that this process has seen of each cluster (by the identifier that copies of it share).
+_newest: dict[int, int] = {}
+
+
+@event.listens_for(Pool, "connect")
+def _note_timeline(connection: Any, record: Any) -> None:
+    """Refuse the primary of an older timeline as if it could not be reached."""
+    if not isinstance(connection, psycopg.Connection):
+        return
+    cluster, digits = cast(tuple[int, str | None], connection.execute(_TIMELINE).fetchone())
+    connection.rollback()
+    if digits is None:
+        return
+    timeline = int(digits, 16)
+    newest = _newest[cluster] = max(timeline, _newest.get(cluster, 0))
+    if timeline < newest:
+        raise psycopg.OperationalError(f"this primary is of timeline {timeline}; timeline {newest} has begun")
+    record.info["timeline"] = cluster, timeline
+
+
 @event.listens_for(Pool, "checkout")
-def _look(connection: Any, _record: object, _proxy: object) -> None:
-    """Refuse a connection with something to read in it: nobody asked, so it is the server's farewell."""
-    if isinstance(connection, psycopg.Connection) and _is_readable(connection.pgconn.socket):
+def _look(connection: Any, record: Any, _proxy: object) -> None:
+    """Refuse a connection with something to read in it: nobody asked, so it is the server's farewell. And one to a
+    primary that another has followed since.
+    """
+    if not isinstance(connection, psycopg.Connection):
+        return
+    if _is_readable(connection.pgconn.socket):
         raise DisconnectionError("the server has said good-bye")
+    cluster, timeline = record.info.get("timeline", (0, 0))
+    if timeline < _newest.get(cluster, 0):
+        raise DisconnectionError("another server has become the primary")
 
 
 def _is_readable(descriptor: int) -> bool:

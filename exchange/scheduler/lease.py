@@ -1,7 +1,7 @@
 """Which scheduler may work, when several were started?
 
 One leads, the others stand by. On PostgreSQL an advisory lock on a connection of its own decides: it
-goes with its process, and the server cuts off a holder that is silent for a minute. On SQLite a row
+goes with its process, and the server cuts off a holder that is silent for long. On SQLite a row
 that is renewed every few seconds decides. Whoever comes to lead gets a higher token, and a unit of
 work that carries an older one is refused: a process that slept through its own end can't write.
 """
@@ -24,7 +24,7 @@ from exchange.scheduler.records import TakenOver
 
 NAME = "scheduler"
 SECONDS = 30
-_SILENCE = "60s"  # after which PostgreSQL ends the session of a holder that does not beat
+_SILENCE = 2  # after so many times the lease's seconds PostgreSQL ends the session of a holder that does not beat
 _LOCK = 0x5C4ED  # any number, the same for all schedulers
 
 
@@ -60,7 +60,7 @@ class Lease(Protocol):
 
 def lease_for(holder: str, *, seconds: int = SECONDS) -> Lease:
     """The lease that fits the database. ``holder`` names machine and process."""
-    return RowLease(holder, seconds=seconds) if is_sqlite() else AdvisoryLease(holder)
+    return RowLease(holder, seconds=seconds) if is_sqlite() else AdvisoryLease(holder, seconds=seconds)
 
 
 def check(token: int) -> None:
@@ -144,9 +144,9 @@ class RowLease:
 class AdvisoryLease:
     """A lock of a database session that does nothing else."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str, *, seconds: int = SECONDS) -> None:
         self.token: int | None = None
-        self._holder = holder
+        self._holder, self._silence = holder, f"{max(1, _SILENCE * seconds)}s"
         self._session: Connection | None = None
         # The heart beats in one thread, the work is done in another.
         self._one_at_a_time = threading.Lock()
@@ -167,7 +167,7 @@ class AdvisoryLease:
         if self._session is None:
             self._session = db.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._session.detach()  # not the pool's any more: nobody else may get a session that holds the lock
-            self._session.execute(select(func.set_config("idle_session_timeout", _SILENCE, False)))
+            self._session.execute(select(func.set_config("idle_session_timeout", self._silence, False)))
         return bool(self._session.execute(select(func.pg_try_advisory_lock(_lock_number()))).scalar_one())
 
     def renew(self) -> bool:

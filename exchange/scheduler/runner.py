@@ -122,10 +122,11 @@ def _next(among: Collection[Job], tried: set[tuple[str, str]], hand: Hand) -> tu
     now = clock.now()
     failed = records.failures() if hand.by is None else {}
     waiting = {key for key, failures in failed.items() if failures.retry_at > now}
+    passed_over = tried | waiting
     candidates = []
     for job in among:
         for due in _asked(job, now, tried=tried, waiting=waiting, hand=hand):
-            if (job.name, due.key) not in tried | waiting:
+            if (job.name, due.key) not in passed_over:
                 candidates.append((due.at, job.order, job.name, due.key, job, due))
             elif job.is_daily:
                 break  # its dates are done in their order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from exchange import clock
+from exchange.database import db
 from exchange.scheduler import lease, runner
 from exchange.scheduler.jobs import Job
 from exchange.scheduler.process import Scheduler
@@ -26,7 +29,10 @@ PATIENCE_SECONDS = 30
 KEYS = 20
 LEASE_SECONDS = 2  # as in the script
 
-Start = Callable[[], "subprocess.Popen[bytes]"]
+HAND_OVERS = 100  # of the night
+NIGHT_KEYS, NIGHT_PAUSE = 5_000, 0.1  # more than they come to do, and how long they rest before each
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 def leading(among: list[Job]) -> None:
@@ -43,6 +49,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+def leading_now() -> tuple[int, str]:
+    """Token and holder of whoever leads, or led last."""
+    db.session.rollback()
+    token, holder = db.session.execute(select(lease.SchedulerLease.token, lease.SchedulerLease.holder)).one()
+    return token, holder
 
 
 class TestKilledMidway:
@@ -81,10 +94,10 @@ class TestSchedulerProcesses:
         started: list[subprocess.Popen[bytes]] = []
         address = app.config["SQLALCHEMY_DATABASE_URI"]
 
-        def one() -> subprocess.Popen[bytes]:
+        def one(keys: int = KEYS, *, pause: float = 0) -> subprocess.Popen[bytes]:
             started.append(
                 subprocess.Popen(
-                    [sys.executable, str(SCRIPT), address, str(KEYS)],
+                    [sys.executable, str(SCRIPT), address, str(keys), str(pause)],
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )
@@ -139,6 +152,43 @@ class TestSchedulerProcesses:
         wait_for(lambda: len(worked()) == KEYS)
         assert set(worked().values()) == {1}
         assert second.poll() is None
+
+    @pytest.mark.long
+    def test_two_take_turns_a_hundred_times_when_the_one_that_leads_is_paused(self, start: Start) -> None:
+        both = [start(NIGHT_KEYS, pause=NIGHT_PAUSE) for _ in range(2)]
+        handed_over, pauses = 0, 0
+        while handed_over < HAND_OVERS:
+            pauses += 1
+            handed_over += self.pause_the_leader()
+
+        tokens = [run.token or 0 for run in runs("keys")]
+        assert tokens == sorted(tokens)
+        assert set(worked().values()) == {1}
+        assert [process.poll() for process in both] == [None, None]
+        print(f"{handed_over} hand-overs in {pauses} pauses, {len(worked())} pieces of work, each done once")
+
+    @staticmethod
+    def pause_the_leader() -> bool:
+        """Until the other leads and has worked; whether it came to that.
+
+        It does not where the leader was stopped with SQLite's lock in its hand.
+        """
+        done = len(worked())
+        wait_for(lambda: len(worked()) >= done + 2)
+        leader = leading_now()
+        process_id = int(leader[1].rpartition(":")[2])
+        os.kill(process_id, signal.SIGSTOP)
+        try:
+            end = time.monotonic() + 5 * LEASE_SECONDS
+            while leading_now() == leader and time.monotonic() < end:
+                time.sleep(0.05)
+            if leading_now() == leader:
+                return False
+            done = len(worked())
+            wait_for(lambda: len(worked()) >= done + 1)
+        finally:
+            os.kill(process_id, signal.SIGCONT)
+        return True
 
 
 class TestTick:

@@ -162,7 +162,7 @@ def start(data: Path, settings: Mapping[str, str]) -> str:
         "--no-sync",
     ]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, user=owner, cwd="/")
-    port = _free_port()
+    port = free_port()
     options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
     log = data / "server.log"
     command = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(log), "-o", f"-p {port} {options}", "start"]
@@ -202,7 +202,8 @@ def _is_alive(process_id: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

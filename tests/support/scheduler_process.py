@@ -1,12 +1,15 @@
 """How does a whole scheduler process run, for a test to start, pause and kill?
 
-``python tests/support/scheduler_process.py ADDRESS KEYS``: a real one, with a job of so many keys.
+``python tests/support/scheduler_process.py ADDRESS KEYS [PAUSE]``: a real one, with a job of so many keys, and
+so many seconds of rest before each, outside of any transaction.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from app import create_app
 from exchange.identity.actors import Actor
+from exchange.scheduler.jobs import Due
 from exchange.scheduler.process import Scheduler
 from tests.support.scheduling import on_keys, work_of
 
@@ -24,10 +28,16 @@ def slowly(key: str, /, *, by: Actor, at: datetime) -> str:
     return work_of(key, by=by, at=at)
 
 
-def main(address: str, keys: str) -> None:
+def main(address: str, keys: str, pause: str = "0") -> None:
     """Run until told to stop."""
     app = create_app({"TESTING": True, "SQLALCHEMY_DATABASE_URI": address})
-    job = on_keys("keys", [f"k{n:02}" for n in range(int(keys))], slowly)
+    busy = on_keys("keys", [f"k{n:02}" for n in range(int(keys))], slowly)
+
+    def asked_slowly(now: datetime) -> Sequence[Due]:
+        time.sleep(float(pause))
+        return busy.due(now)
+
+    job = replace(busy, due=asked_slowly)
     Scheduler(app, tick_seconds=0.1, beat_seconds=0.2, lease_seconds=2, among=[job]).run()
 
 
