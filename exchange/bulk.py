@@ -8,17 +8,14 @@ bytes, None; days as ISO text, words of an enum as text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, ColumnElement, Table, any_, column, func, literal, select
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from exchange.database import db, is_sqlite
+from exchange.database import db, is_sqlite, told_by_sqlalchemy
 
 _AT_ONCE: Final = 5_000
 
@@ -38,7 +35,7 @@ def insert_rows(table: Table, columns: Sequence[str], rows: Iterable[Sequence[An
         return
     statement = f"COPY {table.name} ({named}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
-    with _told_by_sqlalchemy(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
+    with told_by_sqlalchemy(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
 
@@ -49,19 +46,3 @@ def among(attribute: InstrumentedAttribute[Any], values: Sequence[Any]) -> Colum
         listed = func.json_each(json.dumps(list(values))).table_valued("value")
         return attribute.in_(select(column("value")).select_from(listed))
     return attribute == any_(literal(list(values), ARRAY(attribute.type)))
-
-
-@contextmanager
-def _told_by_sqlalchemy(connection: Connection, statement: str) -> Iterator[None]:
-    """Raise the driver's errors as those that ``in_unit_of_work`` knows."""
-    dialect = connection.dialect
-    errors = dialect.loaded_dbapi.Error
-    try:
-        yield
-    except errors as error:
-        is_lost = dialect.is_disconnect(error, None, None)
-        if is_lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            statement, None, error, errors, connection_invalidated=is_lost, dialect=dialect
-        ) from error

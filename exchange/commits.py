@@ -21,7 +21,7 @@ from exchange.errors import Refusal
 
 TRIES: Final = 8
 _FIRST_WAIT_SECONDS: Final = 0.02
-NUMBER: Final = text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")
+NUMBER: Final = "SELECT CAST(pg_current_xact_id_if_assigned() AS text)"
 _STATUS: Final = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 # The first eight digits of a log file's name; a standby has none of its own.
 _TIMELINE: Final = (
@@ -54,8 +54,7 @@ def _note_timeline(connection: Any, record: Any) -> None:
 
 
 def mark(connection: Connection, number: str | None) -> Mark | None:
-    """The name of the connection's transaction; None when it wrote nothing. ``number``: where it is known already."""
-    number = number or connection.execute(NUMBER).scalar_one()
+    """The name of the connection's transaction, which has that ``number``; None when it wrote nothing and has none."""
     return None if number is None else Mark(number, connection.info["timeline"])
 
 

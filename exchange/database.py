@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -39,7 +39,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, registry
 from sqlalchemy.types import TypeDecorator
 
 from exchange import commits
@@ -169,6 +169,7 @@ RETRIES = 5
 # Nobody waits longer for a repetition to begin: a page has its reader, a worker of the web server its time limit.
 PATIENCE_SECONDS = 10
 _NUMBER = "transaction_number"
+_DRIVER = "driver"
 
 
 @event.listens_for(Engine, "connect")
@@ -193,7 +194,8 @@ def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that writes later fails at once when another one wrote meanwhile,
     # whatever the timeout: writers take the lock first.
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")
+        with told_by_sqlalchemy(connection):
+            _cursor(connection).execute("BEGIN IMMEDIATE" if _writing.get() else "BEGIN")
 
 
 @contextmanager
@@ -233,14 +235,21 @@ def _commit(session: Session) -> None:
     """Commit. When the connection is lost meanwhile another one is asked what became of it."""
     session.flush()
     mark = None
-    if session.in_transaction() and not is_sqlite():
-        mark = commits.mark(session.connection(), session.info.get(_NUMBER))
+    if session.in_transaction() and not (present := driver()).is_sqlite:
+        mark = commits.mark(present.connection, session.info.get(_NUMBER) or _number(present))
     try:
         session.commit()
     except DBAPIError as error:
         session.rollback()
         if mark is None or not error.connection_invalidated or not commits.was_committed(db.engine, mark):
             raise
+
+
+def _number(present: Driver) -> str | None:
+    """The number of the present transaction; None when it wrote nothing."""
+    with told_by_sqlalchemy(present.connection, commits.NUMBER):
+        (number,) = present.cursor.execute(commits.NUMBER).fetchone()
+    return cast("str | None", number)
 
 
 def is_writing() -> bool:
@@ -283,24 +292,55 @@ def is_transient(error: DBAPIError) -> bool:
     return error.connection_invalidated or is_lost
 
 
-@contextmanager
-def driver() -> Iterator[Any]:
-    """The driver's own connection, in the present transaction: for a deed whose way through SQLAlchemy would cost more
-    than the deed. What it raises is raised as SQLAlchemy's errors, and what a listener counts, it does not see.
+class Driver(NamedTuple):
+    """The driver's own way into the present transaction of the session."""
+
+    transaction: SessionTransaction
+    connection: Connection
+    # One for each connection: what the driver has learned of a question it knows the next time.
+    cursor: Any
+    is_sqlite: bool
+
+
+def driver() -> Driver:
+    """The driver's cursor in the present transaction: for a deed whose way through SQLAlchemy would cost more than
+    the deed. Use it within ``told_by_sqlalchemy``, and fetch what it answers at once. A listener does not see it.
     """
-    connection = db.session.connection()
-    dialect, raw = connection.dialect, connection.connection.dbapi_connection
-    base: type[Exception] = dialect.loaded_dbapi.Error
+    session = db.session()
+    kept: Driver | None = session.info.get(_DRIVER)
+    if kept is not None and kept.transaction is session.get_transaction():
+        return kept
+    connection = session.connection()
+    begun = session.get_transaction()
+    assert begun is not None, "whoever has a connection has a transaction"
+    present = Driver(begun, connection, _cursor(connection), connection.dialect.name == "sqlite")
+    session.info[_DRIVER] = present
+    return present
+
+
+def _cursor(connection: Connection) -> Any:
+    pooled = connection.connection
+    return pooled.info.get(_DRIVER) or pooled.info.setdefault(_DRIVER, pooled.cursor())
+
+
+@contextmanager
+def told_by_sqlalchemy(connection: Connection, statement: str | None = None) -> Iterator[None]:
+    """Raise what the driver raises as the error of SQLAlchemy's that ``in_unit_of_work`` knows."""
     try:
-        yield raw
-    except base as error:
-        is_lost = dialect.is_disconnect(cast(Any, error), cast(Any, raw), None)
-        if is_lost:
-            connection.invalidate(error)
-        raise cast(
-            DBAPIError,
-            DBAPIError.instance(None, None, error, base, connection_invalidated=is_lost, dialect=dialect),
-        ) from error
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise of_sqlalchemy(error, connection, statement) from error
+
+
+def of_sqlalchemy(error: Exception, connection: Connection, statement: str | None = None) -> DBAPIError:
+    """The error of SQLAlchemy's for one of the driver's; a lost connection is given up."""
+    dialect = connection.dialect
+    is_lost = dialect.is_disconnect(cast(Any, error), None, None)
+    if is_lost:
+        connection.invalidate(error)
+    base = dialect.loaded_dbapi.Error
+    told = DBAPIError.instance(statement, None, error, base, connection_invalidated=is_lost, dialect=dialect)
+    return cast(DBAPIError, told)
 
 
 def insert_or_ignore(table: type[Base]) -> _PassingOver:

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, union_all, update
 
-from exchange.database import core, db, driver, is_sqlite
+from exchange.database import core, db, driver, is_sqlite, of_sqlalchemy
 from exchange.ledger import staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
 from exchange.money import Unit
@@ -104,24 +104,27 @@ def of(account_ids: Collection[int]) -> dict[int, int]:
     return {account_id: int(amount) for account_id, amount in db.session.execute(rows)}
 
 
-# A worker's line is one row, found by its key; where there is none, the line is a shared one.
-_LINE: Final = "SELECT amount FROM ledger_balance WHERE account_id = {id}"
-_SHARED: Final = """
+# One question: a worker's line is one row, found by its key; where there is none, the line is a shared one.
+_LINE: Final = """
+SELECT amount FROM ledger_balance WHERE account_id = {id} UNION ALL
 SELECT amount + (SELECT coalesce(CAST(sum(amount) AS bigint), 0) FROM ledger_shared_delta WHERE account_id = {id})
-FROM ledger_shared_balance WHERE account_id = {id}
+FROM ledger_shared_balance WHERE account_id = {id} LIMIT 1
 """
-_ON_SQLITE: Final = tuple(text.format(id=":id") for text in (_LINE, _SHARED))
-_ON_POSTGRESQL: Final = tuple(text.format(id="%(id)s") for text in (_LINE, _SHARED))
+_ON_SQLITE: Final = _LINE.format(id="?1")
+_ON_POSTGRESQL: Final = _LINE.format(id="%(id)s")
 
 
 def line(account_id: int) -> int | None:
     """The balance of one ledger account (cents or minutes); None when there is no such account."""
-    with driver() as connection:
-        for statement in _ON_SQLITE if is_sqlite() else _ON_POSTGRESQL:
-            found: tuple[int] | None = connection.execute(statement, {"id": account_id}).fetchone()
-            if found is not None:
-                return found[0]
-    return None
+    present = driver()
+    try:
+        if present.is_sqlite:
+            found = present.cursor.execute(_ON_SQLITE, (account_id,)).fetchone()
+        else:
+            found = present.cursor.execute(_ON_POSTGRESQL, {"id": account_id}).fetchone()
+    except present.connection.dialect.loaded_dbapi.Error as error:
+        raise of_sqlalchemy(error, present.connection) from error
+    return None if found is None else found[0]
 
 
 def of_holder(holder_id: int) -> Mapping[tuple[int, str, Unit], int]:
@@ -152,7 +155,9 @@ def owed_by(organization_id: int) -> dict[tuple[str, Unit], int]:
 def shared_of(organization_id: int, kind: AccountKind) -> dict[tuple[str, Unit], int]:
     """An organization's shared lines of one kind: (component, unit) → balance."""
     lines = select(LedgerAccount.id, LedgerAccount.component, LedgerAccount.unit).where(
-        LedgerAccount.organization_id == organization_id, LedgerAccount.kind == kind
+        LedgerAccount.organization_id == organization_id,
+        LedgerAccount.kind == kind,
+        LedgerAccount.holder_id.is_(None),  # said for the index, which has shared lines only
     )
     found = {id_: (component, unit) for id_, component, unit in db.session.execute(lines)}
     return {found[id_]: amount for id_, amount in of(found).items()}

@@ -3,18 +3,18 @@
 PostgreSQL takes all of it in one statement; SQLite, which has no network, in a handful of short ones.
 They do what ``journal.post_staged`` does, in the same order: claim the keys, lock the workers' balances
 in ascending order, see that none falls below zero, write. Two answers are no: a key that was there, and
-a balance that does not suffice. Then nothing is written but the keys that were free, and they have no
-entry: the database refuses to commit that. Called by the journal only.
+a balance that does not suffice. Then the keys that were free are written (on SQLite also balances before
+the one that does not suffice), and they have no entry: the database refuses to commit that. Called by the journal only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exchange.database import driver, is_sqlite, note_transaction
+from exchange.database import driver, is_sqlite, note_transaction, told_by_sqlalchemy
 
 Row = Mapping[str, Any]
 
@@ -108,8 +108,9 @@ def _on_postgresql(asked: Asked) -> Outcome:
         "changes": _document(asked.changes),
         "event": _document(asked.event),
     }
-    with driver() as connection:
-        rows = connection.execute(_STATEMENT, given).fetchall()
+    present = driver()
+    with told_by_sqlalchemy(present.connection):
+        rows = present.cursor.execute(_STATEMENT, given).fetchall()
     for _, _, _, number in rows[:1]:
         note_transaction(number)
     return Outcome({key: entry_id for key, entry_id, _, _ in rows}, all(suffices for _, _, suffices, _ in rows))
@@ -120,16 +121,9 @@ _document = json.JSONEncoder(default=bytes.hex, check_circular=False).encode
 
 # --- SQLite ---------------------------------------------------------------------------------------
 
-# The write lock makes the next free ids ours.
-_CLAIM: Final = """
-INSERT INTO ledger_key (key, entry_id)
-SELECT value ->> 'key', (value ->> 'ordinal') + 1 + (SELECT coalesce(max(id), 0) FROM ledger_entry)
-FROM json_each(:entries) WHERE true ON CONFLICT DO NOTHING RETURNING key, entry_id
-"""
-_HELD: Final = """
-SELECT b.account_id, b.amount + (value ->> 'delta')
-FROM json_each(:changes) JOIN ledger_balance b ON b.account_id = value ->> 'account_id'
-"""
+_LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM ledger_entry"
+_CLAIM: Final = "INSERT INTO ledger_key (key, entry_id) VALUES (:key, :entry_id) ON CONFLICT DO NOTHING"
+_CLAIMED: Final = "SELECT key, entry_id FROM ledger_key WHERE entry_id > ?"
 _ENTRY: Final = """
 INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on, details_digest, corrects_id)
 VALUES (:entry_id, :key, :kind, :posted_at, :effective_on, :details_digest, :corrects_id)
@@ -139,11 +133,14 @@ INSERT INTO ledger_transfer (entry_id, seq, source_id, target_id, unit, amount)
 VALUES (:entry_id, :seq, :source_id, :target_id, :unit, :amount)
 """
 _DETAIL: Final = "INSERT INTO ledger_detail (entry_id, salt, details) VALUES (:entry_id, :salt, :details)"
-_BALANCE: Final = "UPDATE ledger_balance SET amount = amount + :delta WHERE account_id = :account_id"
+_BALANCE: Final = (
+    "UPDATE ledger_balance SET amount = amount + :delta WHERE account_id = :account_id AND amount + :delta >= 0"
+)
 _SHARED: Final = """
 INSERT INTO ledger_shared_delta (account_id, amount)
 SELECT account_id, :delta FROM ledger_shared_balance WHERE account_id = :account_id
 """
+_IS_WORKERS: Final = "SELECT 1 FROM ledger_balance WHERE account_id = :account_id"
 _EVENT: Final = """
 INSERT INTO audit_event (at, action, subject, audience, actor_name, login_id, organization_id,
     reason, facts, request_id, address)
@@ -153,29 +150,29 @@ VALUES (:at, :action, :subject, :audience, :actor_name, :login_id, :organization
 
 
 def _on_sqlite(asked: Asked) -> Outcome:
-    with driver() as connection:
-        keys = _document([{"ordinal": entry["ordinal"], "key": entry["key"]} for entry in asked.entries])
-        claimed: dict[str, int] = dict(connection.execute(_CLAIM, {"entries": keys}).fetchall())
-        if len(claimed) < len(asked.entries):
-            return Outcome(claimed, suffices=True)
-        held: dict[int, int] = dict(connection.execute(_HELD, {"changes": _document(asked.changes)}).fetchall())
-        if any(left < 0 for left in held.values()):
+    present = driver()
+    with told_by_sqlalchemy(present.connection):
+        return _written(asked, present.cursor)
+
+
+def _written(asked: Asked, cursor: Any) -> Outcome:
+    """The statements one after the other, in an order that the foreign keys allow."""
+    # The write lock makes the next free ids ours.
+    (last,) = cursor.execute(_LAST_ID).fetchone()
+    entries = [{**entry, "entry_id": last + place} for place, entry in enumerate(asked.entries, 1)]
+    if cursor.executemany(_CLAIM, entries).rowcount < len(entries):
+        return Outcome(dict(cursor.execute(_CLAIMED, (last,)).fetchall()), suffices=True)
+    claimed = {entry["key"]: entry["entry_id"] for entry in entries}
+    for change in asked.changes:
+        is_changed = any(cursor.execute(statement, change).rowcount for statement in (_BALANCE, _SHARED))
+        # A line that is not there at all: its transfer will be refused.
+        if not is_changed and cursor.execute(_IS_WORKERS, change).fetchone():
             return Outcome(claimed, suffices=False)
-        for statement, rows in _parts(asked, claimed, held):
-            if rows:
-                connection.executemany(statement, rows)
+    cursor.executemany(_ENTRY, entries)
+    if asked.transfers:
+        cursor.executemany(_TRANSFER, [{**t, "entry_id": last + 1 + t["ordinal"]} for t in asked.transfers])
+    detailed = [entry for entry in entries if entry["details"] is not None]
+    if detailed:
+        cursor.executemany(_DETAIL, detailed)
+    cursor.execute(_EVENT, asked.event)
     return Outcome(claimed, suffices=True)
-
-
-def _parts(asked: Asked, claimed: Mapping[str, int], held: Container[int]) -> Iterable[tuple[str, Sequence[Row]]]:
-    """Each statement with its rows, in an order that the foreign keys allow."""
-    ids = [claimed[entry["key"]] for entry in asked.entries]
-    entries = [{**entry, "entry_id": id_} for entry, id_ in zip(asked.entries, ids, strict=True)]
-    return (
-        (_ENTRY, entries),
-        (_TRANSFER, [{**transfer, "entry_id": ids[transfer["ordinal"]]} for transfer in asked.transfers]),
-        (_DETAIL, [entry for entry in entries if entry["details"] is not None]),
-        (_BALANCE, [change for change in asked.changes if change["account_id"] in held]),
-        (_SHARED, [change for change in asked.changes if change["account_id"] not in held]),
-        (_EVENT, [asked.event]),
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from exchange import audit, clock, commits
@@ -67,7 +67,7 @@ class TestLostAtCommit:
         assert noted("deed:1") == 1
 
     def test_is_not_repeated_where_another_server_answers(self, proxy: Proxy) -> None:
-        number = in_unit_of_work(lambda: db.session.execute(commits.NUMBER).scalar_one() or "1")
+        number = in_unit_of_work(lambda: db.session.execute(text(commits.NUMBER)).scalar_one() or "1")
 
         with pytest.raises(OutcomeUnknown):
             commits.was_committed(db.engine, Mark(number, "0000FFFF"))
