@@ -52,18 +52,17 @@ class Evidence:
 def evidence_of(switch: Switch, *, keys: KeyRing, zone: str) -> Evidence:
     """What the receipt of a switch shows. Refuses as ``receipt_of`` does."""
     deed = _deed(switch, zone)
-    position, checkpoint = proofs.seal_of(deed.entry_id, keys)
-    before, after = proofs.leaves_around(deed, position)
+    shown = proofs.around(deed, keys)
     s = LiabilityStatement
-    stated = select(s.id).where(s.journal_size > position).limit(1)
+    stated = select(s.id).where(s.journal_size > shown.position).limit(1)
     return Evidence(
-        position=position,
-        size=checkpoint.size,
-        root=base64.b64encode(checkpoint.root).decode(),
-        sealed_at=checkpoint.sealed_at,
-        witnesses=cosigning.witnesses_of(checkpoint, keys),
-        before=(len(before), len({(m.old_provider, m.old_component, m.unit) for m in deed.moved})),
-        after=(len(after), len({(m.new_provider, m.new_component, m.unit) for m in deed.moved})),
+        position=shown.position,
+        size=shown.checkpoint.size,
+        root=base64.b64encode(shown.checkpoint.root).decode(),
+        sealed_at=shown.checkpoint.sealed_at,
+        witnesses=cosigning.witnesses_of(shown.checkpoint, keys),
+        before=(len(shown.before), len({(m.old_provider, m.old_component, m.unit) for m in deed.moved})),
+        after=(len(shown.after), len({(m.new_provider, m.new_component, m.unit) for m in deed.moved})),
         is_stated=db.session.execute(stated).first() is not None,
     )
 

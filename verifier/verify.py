@@ -2,9 +2,8 @@
 
     python verify.py FILE [--key VKEY …] [--json]
 
-FILE is a regulator's bundle (zip), a worker's proof or receipt (JSON). Everything is computed anew from the file:
-this program imports nothing of the exchange, needs Python 3.11 and ``cryptography``, and asks no network. It exits
-with 0 only if all holds. SHA-256, Ed25519, trees in the shape of RFC 6962, signed notes of C2SP.
+FILE is a regulator's bundle (zip), a worker's proof or receipt (JSON). All is computed anew; this program imports
+nothing of the exchange, needs Python 3.11 and ``cryptography``, and asks no network. It exits with 0 only if all holds.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import hashlib
 import io
 import json
 import re
-import struct
 import sys
 import unicodedata
 import zipfile
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial, reduce
@@ -29,11 +28,13 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP, UNITS = 2**63 - 1, 2**95 - 1, 2**32, 10_000, ("USD", "MIN")
+MAX_LINE, FIGURES = 1 << 20, ("liabilities", "individual", "pooled", "contingency")
 MEMBERS = "checkpoint keys accounts entries seals statements confidential/leaves filings rules reserves"
 LEAVES, STATED, OWED = "confidential/leaves", "statements", "what is owed by reserve checks"
 BARE, SHOWN = f"{STATED} without leaves here: their sums alone", 20  # so many findings are shown for each check
 LIMITS = """Assets are not seen, only what was filed about them. Who was left out of books and statements alike is found
-only when he checks himself. Pooled cost, lateness, and what is owed by checks without a journal, are taken as told."""
+only when he checks himself. Taken as told: the law's rules, pooled cost, lateness, what checks without a journal owe
+""".splitlines()
 STATEMENT = re.compile(
     r"pbx-pol/v1\nexchange (\S+)\nprovider (\S+)\ncomponent (\S+)\nunit (USD|MIN)\nasof ([0-9]{4}-[0-9]{2}-[0-9]{2})\n"
     r"journal ([0-9]+) (\S+)\nsalt (\S+)\ncount ([0-9]+)\nsum ([0-9]+)\nroot (\S+)\n"
@@ -85,13 +86,10 @@ def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
 
 
-join_hashes = partial(sha, b"\x01")  # a node of the journal's tree
-
-
 def lp(text: str) -> bytes:
     """A text with its length before it; refused when it is spelled in another way than it is hashed."""
     need(unicodedata.normalize("NFC", text).strip() == text, f"not normal: {text!r}")
-    return struct.pack(">I", len(text.encode())) + text.encode()
+    return len(text.encode()).to_bytes(4, "big") + text.encode()
 
 
 def b64(text: str, length: int | None = None) -> bytes:
@@ -103,8 +101,7 @@ def b64(text: str, length: int | None = None) -> bytes:
 
 def unhex(text: str) -> bytes:
     """32 bytes in small hexadecimal digits."""
-    need(re.fullmatch(r"[0-9a-f]{64}", text), "a hash is 64 small hexadecimal digits")
-    return bytes.fromhex(text)
+    return bytes.fromhex(*matched(r"([0-9a-f]{64})\Z", text))
 
 
 def whole(number: Any, at_most: int = MAX_SUM) -> int:
@@ -116,10 +113,9 @@ def whole(number: Any, at_most: int = MAX_SUM) -> int:
     return int(number)
 
 
-@lru_cache(1024)
-def check_signature(public: bytes, text: str, signature: bytes) -> None:
-    """Raise ``InvalidSignature`` unless an Ed25519 signature holds."""
-    Ed25519PublicKey.from_public_bytes(public).verify(signature, text.encode())
+join_hashes = partial(sha, b"\x01")  # a node of the journal's tree
+read_json = json.JSONDecoder(parse_float=whole, parse_constant=whole).decode  # refuses 1.0 and NaN
+holds = lru_cache(1024)(lambda public, *signed: Ed25519PublicKey.from_public_bytes(public).verify(*signed))  # or raises
 
 
 class Keys:
@@ -127,11 +123,12 @@ class Keys:
 
     def __init__(self, lines: Sequence[str], pinned: Sequence[str] = ()) -> None:
         self.known: dict[tuple[str, bytes], bytes] = {}
+        self.pinned = {line.partition("+")[0] for line in pinned}
         for line in (*lines, *pinned):
-            name, key_id, blob = line.split("+", 2)
+            name, key_id, blob = matched(r"([^\s+]+)\+([^+]+)\+(.+)$", line)
             identity = sha(name.encode(), b"\n", content := b64(blob, 33))[:4]
             need(content[:1] == b"\x01" and identity.hex() == key_id, f"the key {name} has another id")
-            if line in pinned or name not in {one.split("+", 1)[0] for one in pinned}:
+            if line in pinned or name not in self.pinned:
                 self.known[name, identity] = content[1:]
 
     def note(self, note: str, *needed: str) -> tuple[str, str]:
@@ -143,10 +140,12 @@ class Keys:
         for line in signatures[:-1].split("\n"):
             name, spelled = matched(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$", line)
             need((name, (blob := b64(spelled, 68))[:4]) in self.known, f"signed by an unknown key of {name}")
-            check_signature(self.known[name, blob[:4]], text, blob[4:])
+            holds(self.known[name, blob[:4]], blob[4:], text.encode())
             signers.add(name)
         need(signers.issuperset(needed), f"not signed by {' and '.join(needed)}")
-        return text, ", ".join(sorted(signers))
+        need(not self.pinned or self.pinned.issuperset(needed[:1]), f"no key that you know is of {needed[0]}")
+        own = " (a key of the file's own)" if self.pinned else ""
+        return text, ", ".join(name + own * (name not in self.pinned) for name in sorted(signers))
 
 
 class Node(NamedTuple):
@@ -161,7 +160,7 @@ def join(left: Node, right: Node) -> Node:
     """A node of a tree of liabilities: both sums are inside its hash."""
     total, count = left.sum + right.sum, left.leaves + right.leaves
     need(left.sum >= 0 and right.sum >= 0 and total <= MAX_SUM and count <= MAX_LEAVES, "a sum is out of range")
-    inside = (b + n.to_bytes(16, "big") + struct.pack(">Q", c) for b, n, c in (left, right))
+    inside = (b + n.to_bytes(16, "big") + c.to_bytes(8, "big") for b, n, c in (left, right))
     return Node(sha(b"pbx/pol/node/v1\0", *inside), total, count)
 
 
@@ -186,20 +185,17 @@ class Growing:
 def siblings(index: int, size: int) -> list[tuple[bool, int]]:
     """For each node beside the way from leaf to root: whether it stands left, and how many leaves it has."""
     need(0 <= index < size <= 2**63, "the index is not in the tree")
-    start, end, found = 0, size, []
-    while end - start > 1:
-        middle = start + (1 << ((end - start - 1).bit_length() - 1))
-        left = index >= middle
-        found.append((left, middle - start if left else end - middle))
-        start, end = (middle, end) if left else (start, middle)
+    found = []
+    while size > 1:
+        half = 1 << ((size - 1).bit_length() - 1)
+        found.append((left := index >= half, half if left else size - half))
+        index, size = (index - half, size - half) if left else (index, half)
     return found[::-1]
 
 
 def extends(old: Head, new: Head, path: Sequence[str]) -> None:
     """The journal of ``new`` begins with that of ``old`` (RFC 9162, 2.1.4.2)."""
-    if old == new:
-        return need(not path, "a journal extends itself without a proof")
-    need(1 <= old.size < new.size, "the journal did not grow")
+    need(1 <= old.size < new.size <= 2**63, "the journal did not grow")
     first, last, rest = old.size - 1, new.size - 1, [unhex(text) for text in path]
     while first & 1:
         first, last = first >> 1, last >> 1
@@ -213,7 +209,7 @@ def extends(old: Head, new: Head, path: Sequence[str]) -> None:
         else:
             after = join_hashes(after, node)
         first, last = first >> 1, last >> 1
-    return need((before, after, last) == (old.root, new.root, 0), "a fork of the journal")
+    need((before, after, last) == (old.root, new.root, 0), "a fork of the journal")
 
 
 class Head(NamedTuple):
@@ -223,80 +219,59 @@ class Head(NamedTuple):
     root: bytes
 
 
-class Entry(NamedTuple):
-    """An entry of the journal; transfers are (from, to, unit, amount)."""
-
-    entry_id: str
-    key: str
-    kind: str
-    details: bytes
-    transfers: list[tuple[str, str, str, int]]
-
-
 def checkpoint(note: str, keys: Keys, exchange: str) -> tuple[Head, str]:
     """A checkpoint's head and who signed it."""
     text, signers = keys.note(note, f"{exchange}/journal")
     size, root = matched(re.escape(f"{exchange}/journal") + r"\n(\S+)\n(\S+)\n\Z", text)
-    return Head(whole(size), b64(root, 32)), signers
+    return Head(whole(size), b64(root, 32)), f"The checkpoint is signed by {signers}."
 
 
-def parse_entry(content: bytes) -> Entry:
-    """The entry that the bytes are; refused when they are anything besides."""
-    at = 5
+class Entry:
+    """The entry of the journal that the bytes are; refused when they are anything besides."""
 
-    def field(length: int) -> bytes:
-        nonlocal at
-        at += length
-        return content[at - length : at]
+    def __init__(self, content: bytes) -> None:
+        at = 5
 
-    def text() -> str:
-        return lp(field(int.from_bytes(field(4), "big")).decode())[4:].decode()
+        def field(length: int) -> bytes:
+            nonlocal at
+            at += length
+            return content[at - length : at]
 
-    entry_id, key, _posted_at, _effective_on, kind, details = text(), text(), field(8), text(), text(), field(32)
-    transfers = []
-    for _ in range(int.from_bytes(field(4), "big")):
-        source, target, unit, amount = text(), text(), text(), int.from_bytes(field(8), "big")
-        need(1 <= amount <= MAX_BALANCE and unit in UNITS and source != target, "a transfer that cannot be")
-        transfers.append((source, target, unit, amount))
-    need(content[:5] == b"PBXJ\x01" and at == len(content), "this is no entry, or more than one")
-    return Entry(entry_id, key, kind, details, transfers)
+        def text() -> str:
+            return lp(field(int.from_bytes(field(4), "big")).decode())[4:].decode()
 
-
-class Statement(NamedTuple):
-    """What a provider is said to owe in a component and unit."""
-
-    exchange: str
-    provider: str
-    component: str
-    unit: str
-    as_of: str
-    journal: Head
-    root: Node
-    tree_id: bytes  # goes into every leaf
-    details: bytes  # what the statement's own entry in the journal has for details
-
-    def __str__(self) -> str:
-        return f"{self.provider} {self.component} {self.unit} of {self.as_of}, journal {self.journal.size}"
+        self.entry_id, self.key, _posted_at, _effective_on, self.kind = text(), text(), field(8), text(), text()
+        self.details, self.transfers = field(32), list[tuple[str, str, str, int]]()  # from, to, unit, amount
+        for _ in range(int.from_bytes(field(4), "big")):
+            self.transfers.append((text(), text(), text(), int.from_bytes(field(8), "big")))
+            source, target, unit, amount = self.transfers[-1]
+            need(1 <= amount <= MAX_BALANCE and unit in UNITS and source != target, "a transfer that cannot be")
+        need(content[:5] == b"PBXJ\x01" and at == len(content), "this is no entry, or more than one")
 
 
-def statement(note: str, keys: Keys) -> Statement:
-    """Read a statement, signed by the exchange and the provider."""
-    exchange, provider, component, unit, as_of, size, journal, salt, count, total, root = matched(STATEMENT, note)
-    text, _ = keys.note(note, f"{exchange}/journal", *([f"{exchange}/{provider}"] if provider != "exchange" else []))
-    need(STATEMENT.fullmatch(text), "a statement has eleven lines")
-    head = Head(whole(size), b64(journal, 32))
-    node = Node(b64(root, 32), whole(total), whole(count, MAX_LEAVES))
-    named = b"".join(map(lp, (exchange, provider, component, unit, as_of)))
-    tree_id = sha(b"pbx/pol/tree/v1\0", named, struct.pack(">Q", head.size), head.root, b64(salt, 32))
-    details = sha(b"pbx/jrn/detail/v1\0", bytes(32), text.encode())
-    return Statement(exchange, provider, component, unit, as_of, head, node, tree_id, details)
+class Statement:
+    """What a provider is said to owe in a component and unit, signed by the exchange and by itself."""
+
+    def __init__(self, note: str, keys: Keys) -> None:
+        *named, size, journal, salt, count, total, root = matched(STATEMENT, note)
+        self.exchange, self.provider, self.component, self.unit, self.as_of = named
+        own = [f"{self.exchange}/{self.provider}"] if self.provider != "exchange" else []
+        text, _ = keys.note(note, f"{self.exchange}/journal", *own)
+        need(STATEMENT.fullmatch(text), "a statement has eleven lines")
+        self.digest = sha(text.encode()).hex()  # as in the exchange's list of statements
+        self.journal = Head(whole(size), b64(journal, 32))
+        self.root = Node(b64(root, 32), whole(total), whole(count, MAX_LEAVES))
+        spoken = b"".join(map(lp, named)) + self.journal.size.to_bytes(8, "big") + self.journal.root
+        self.tree_id = sha(b"pbx/pol/tree/v1\0", spoken, b64(salt, 32))  # goes into every leaf
+        self.details = sha(b"pbx/jrn/detail/v1\0", bytes(32), text.encode())  # in its own entry in the journal
+        self.title = f"{self.provider} {self.component} {self.unit} of {self.as_of}, journal {self.journal.size}"
 
 
 def leaf_of(tree_id: bytes, nonce: bytes, number: str, email: str, name: str, balance: int) -> Node:
     """The leaf of an account number, e-mail address and legal name."""
     need(email == email.lower(), "an e-mail address is not normal")
     subject = sha(b"pbx/pol/subj/v1\0", nonce, lp(number), lp(email), lp(name))
-    owed = struct.pack(">Q", whole(balance, MAX_BALANCE))
+    owed = whole(balance, MAX_BALANCE).to_bytes(8, "big")
     return Node(sha(b"pbx/pol/leaf/v1\0", tree_id, nonce, subject, lp(number), owed), balance, 1)
 
 
@@ -314,13 +289,13 @@ def check_seal(seal: Any, keys: Keys, exchange: str) -> tuple[Entry, int, Head, 
     for (left, _), text in zip(beside, path, strict=True):
         node = join_hashes(unhex(text), node) if left else join_hashes(node, unhex(text))
     need(node == head.root, "the path leads to another root of the journal")
-    return parse_entry(b64(content)), position, head, signers
+    return Entry(b64(content)), position, head, signers
 
 
-def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str], int, str]:
-    """A worker's balance in a statement: the statement, whose leaf, the balance, and who signed the checkpoint."""
+def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str], int, Head, str]:
+    """A worker's balance in a statement: the statement, whose leaf, the balance, the checkpoint, and who signed it."""
     note, index, opening, path, seal, more = exactly(found, "statement index opening path seal extends")
-    said = statement(note, keys)
+    said = Statement(note, keys)
     nonce, number, email, name, balance = exactly(opening, "nonce account_number email legal_name balance")
     node = leaf_of(said.tree_id, unhex(nonce), number, email, name, balance)
     for (left, count), (text, total) in zip(siblings(whole(index), said.root.leaves), path, strict=True):
@@ -328,10 +303,11 @@ def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str]
         node = join(other, node) if left else join(node, other)
     need(node == said.root, "the path leads to another root, sum or count")
     entry, position, head, signers = check_seal(seal, keys, said.exchange)
-    need(entry.details == said.details and not entry.transfers, "the journal's entry is not this statement's")
+    own = ("statement", said.details)  # a bundle tells by the kind which statements are kept back
+    need((entry.kind, entry.details, *entry.transfers) == own, "the journal's entry is not this statement's")
     need(position >= said.journal.size, "the statement stands before the journal that it speaks of")
     extends(said.journal, head, more)
-    return said, (number, email, name), balance, signers
+    return said, (number, email, name), balance, head, signers
 
 
 def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
@@ -340,8 +316,8 @@ def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
     exchange, account, switch, effective, entry_id, key, rows = matched(RECEIPT, note)
     need(RECEIPT.fullmatch(keys.note(note, f"{exchange}/journal")[0]), "the receipt has other lines")
     moved = [line.split(" ")[1:] for line in rows.splitlines()]
-    entry, position, _, signers = check_seal(seal, keys, exchange)
-    report.notes += [f"Switch {switch} of {account}, effective {effective}", f"The checkpoint is signed by {signers}."]
+    entry, position, head, signers = check_seal(seal, keys, exchange)
+    report.notes += [f"Switch {switch} of {account}, effective {effective}", signers]
     carried = [(source, target, unit, whole(amount)) for source, target, *_, unit, amount in moved]
     same = (entry.entry_id, entry.key, entry.transfers) == (entry_id, key, carried)
     report.expect("the receipt says what the sealed entry says", same, "it says something else")
@@ -350,44 +326,51 @@ def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
         for line in moved:
             amounts[*line[place], line[6]] += int(line[7])
         for proof in proofs:
-            said, who, balance, _ = check_proof(proof, keys)
+            said, who, balance, under, _ = check_proof(proof, keys)
             need(who[0] == account and said.exchange == exchange, "a leaf is somebody else's")
+            need(under == head, "a leaf stands under another checkpoint, which may be of another journal")
             need((said.journal.size <= position) == (when == "before"), "a leaf of another time")
             same = amounts.pop((said.provider, said.component, said.unit), None) == balance
-            report.expect(f"the leaf {when} the switch carries the same figure", same, f"another balance: {said}")
+            report.expect(f"the leaf {when} the switch carries the same figure", same, f"another balance: {said.title}")
         report.notes += [f"No leaf {when} the switch for {' '.join(there)}: {left}" for there, left in amounts.items()]
 
 
 def verify_json(path: Path, pinned: Sequence[str], report: Report) -> None:
     """A proof or receipt, which has one spelling."""
-    content = path.read_bytes().decode()
-    found = json.loads(content)
+    content = path.read_bytes().decode(errors="replace")
+    need(content.startswith("{"), "no bundle, proof or receipt, or not all of it")
+    found = read_json(content)
     need(json.dumps(found, ensure_ascii=False, indent=1) + "\n" == content, "the file is spelled otherwise")
     form, keys = found.pop("format"), Keys(found.pop("keys"), pinned)
     if form == "pbx-receipt/v1":
         return verify_receipt(found, keys, report)
     need(form == "pbx-proof/v1", "neither a proof nor a receipt")
-    said, who, balance, signers = check_proof(found, keys)
-    report.notes += [f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said}", f"checkpoint signed by {signers}"]
+    said, who, balance, _, by = check_proof(found, keys)
+    report.notes += [f"{who[0]} ({who[2]}) has {balance} {said.unit} in: {said.title}", f"SHA-256 {said.digest}", by]
     return report.expect("the balance is in the statement, and the statement in the sealed journal", True)
 
 
 class Bundle:
-    """A bundle that is being replayed: 16 bytes for each ledger account, a bit for each entry, and what was stated."""
+    """A bundle that is being replayed: 28 bytes for each ledger account, a bit for each entry, and what was stated."""
 
     def __init__(self, archive: zipfile.ZipFile, keys: Keys, exchange: str, report: Report) -> None:
         self.archive, self.keys, self.exchange, self.report = archive, keys, exchange, report
         self.places: dict[tuple[str, ...], int] = {}  # (provider, kind, component, unit) → its number
         self.totals: Counter[tuple[str, ...]] = Counter()
-        self.place, self.balance, self.seen = array("i"), array("q"), array("i")
-        self.ids = bytearray()  # a bit for each entry's number
+        self.owed: Counter[tuple[str, str]] = Counter()  # to workers, by provider and unit
+        self.columns = array("q"), array("i"), array("q"), array("i"), array("i")  # of each ledger account:
+        self.number, self.place, self.balance, self.seen, self.owner = self.columns  # seen by a statement, owner there
+        self.overdrawn: dict[str, int] = {}  # whoever was below zero ever
+        self.ids: Counter[int] = Counter()  # a bit for each entry's number, in pieces of 512
+        self.rounds = ["never"]
         self.checks: dict[int | None, list[Any]] = {}  # by the size of the journal: who, what he owes, what is cited
-        for one in map(json.loads, self.lines("reserves")):
+        for one in map(read_json, self.lines("reserves")):
             self.checks.setdefault(one["journal"], []).append((one["provider"], one["liabilities"], one["cites"]))
 
     def lines(self, name: str) -> Iterator[str]:
         """The lines of a member, one at a time."""
-        return io.TextIOWrapper(self.archive.open(name), encoding="utf-8", newline="\n")
+        file = io.TextIOWrapper(self.archive.open(name), encoding="utf-8", newline="\n")
+        return iter(partial(file.readline, MAX_LINE), "")
 
     def verify(self, head: Head) -> None:
         """Everything in the bundle."""
@@ -396,41 +379,58 @@ class Bundle:
         self.named = list(self.places)
         self.said: dict[int, list[tuple[int, Statement]]] = {}  # by the size of the journal that they speak of
         self.unseen: dict[bytes, Statement] = {}
-        for number, note in map(json.loads, self.lines("statements")):
+        for number, note in map(read_json, self.lines("statements")):
             self.report.hold(STATED, f"statement {number}: ", self.read_statement, number, note)
         self.is_whole = LEAVES in self.archive.namelist()
-        self.leaves = map(json.loads, self.lines(LEAVES) if self.is_whole else ())
+        self.leaves = map(read_json, self.lines(LEAVES) if self.is_whole else ())
         self.leaf = next(self.leaves, None)
         self.report.notes += [f"{sum(c[1] > 0 for c in self.checks.pop(None, ()))} reserve checks name no journal."]
         self.replay(head)
+        self.report.notes += [f"All that is owed was stated {len(self.rounds) - 1} times, the last: {self.rounds[-1]}."]
         self.report.expect(OWED, not self.checks, f"the journal never had the sizes {list(self.checks)}")
         for said in (*self.unseen.values(), *(one for group in self.said.values() for _, one in group)):
-            self.report.expect(STATED, False, f"{said}: is not in the journal, or the journal never had that size")
+            self.report.expect(
+                STATED, False, f"{said.title}: is not in the journal, or the journal never had that size"
+            )
         self.report.expect(STATED, self.leaf is None, "there are leaves that belong to no statement")
-        self.reserves()
+        rules = list(map(read_json, self.lines("rules")))
+        filings = {one["id"]: one for one in map(read_json, self.lines("filings"))}
+        before: dict[str, str] = {}
+        for one in map(read_json, self.lines("reserves")):
+            given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(one["provider"])
+            self.report.hold("reserve checks", f"{one['provider']} on {one['on']}: ", self.one_check, *given)
+            before[one["provider"]] = one["ratio_tier"]
 
     def read_statement(self, number: int, note: str) -> None:
         """Take a statement, to be held against the books when they are replayed so far."""
-        one = statement(note, self.keys)
+        one = Statement(note, self.keys)
         self.said.setdefault(one.journal.size, []).append((number, one))
         self.unseen[one.details] = one
 
     def open_account(self, line: str) -> None:
         """A line of the books."""
         name, *named = line.removesuffix("\n").split(" ")
-        number = whole(name.removeprefix("la-"), 2**31)
-        need(number >= len(self.place) and len(named) == 4 and named[3] in UNITS, f"{name}: out of order")
-        for column, empty in ((self.place, -1), (self.balance, 0), (self.seen, 0)):
-            column.extend([empty] * (number + 1 - len(column)))
-        self.place[number] = self.places.setdefault(tuple(named), len(self.places))
+        number = whole(name.removeprefix("la-"), MAX_BALANCE)
+        is_next = number > max(self.number[-1:], default=-1)
+        need(is_next and len(named) == 4 and named[3] in UNITS, f"{name}: out of order")
+        place = self.places.setdefault(tuple(named), len(self.places))
+        for column, value in zip(self.columns, (number, place, 0, 0, 0), strict=True):
+            column.append(value)
+
+    def line_of(self, name: str) -> int:
+        """Where a ledger account stands among them."""
+        number = whole(name.removeprefix("la-"), MAX_BALANCE)
+        line = bisect_left(self.number, number)
+        need(line < len(self.number) and self.number[line] == number, f"{name}: no such ledger account")
+        return line
 
     def replay(self, head: Head) -> None:
         """Every entry in order: its seal, its transfers, and the statements that were made of the journal so far."""
         tree = Growing(join_hashes)
         with self.archive.open("entries") as entries, self.archive.open("seals") as seals:
             for position in range(head.size):
-                seal = seals.read(32)
-                content = entries.read(struct.unpack(">I", entries.read(4))[0])
+                need(len(seal := seals.read(32)) == 32, "there is less than the checkpoint covers")
+                content = entries.read(int.from_bytes(entries.read(4), "big"))
                 self.report.hold("sealed entries", f"position {position}: ", self.one_entry, content, seal)
                 tree.append(seal)
                 if tree.size in self.said or tree.size in self.checks:
@@ -441,51 +441,51 @@ class Bundle:
     def one_entry(self, content: bytes, seal: bytes) -> None:
         """One entry: is it what was sealed, and what does it move?"""
         need(content, "the entry is missing")
-        self.move(entry := parse_entry(content))
-        byte, bit = divmod(whole(entry.entry_id.removeprefix("e-"), 2**32), 8)
-        self.ids.extend(bytes(max(0, byte + 1 - len(self.ids))))
-        need(not self.ids[byte] >> bit & 1, f"there are two entries {entry.entry_id}")
-        self.ids[byte] |= 1 << bit
+        entry = Entry(content)
+        moves = [(source, unit, -amount) for source, _, unit, amount in entry.transfers]
+        for name, unit, change in moves + [(target, unit, amount) for _, target, unit, amount in entry.transfers]:
+            place = self.named[self.place[line := self.line_of(name)]]
+            need(place[3] == unit, f"{name}: is not kept in {unit}")
+            self.balance[line] += change
+            self.totals[place] += change
+            if place[1] == "worker":
+                self.owed[place[0], unit] += change
+                if self.balance[line] < 0:
+                    self.overdrawn[name] = line
+        piece, bit = divmod(whole(entry.entry_id.removeprefix("e-")), 512)
+        need(not self.ids[piece] >> bit & 1, f"there are two entries {entry.entry_id}")
+        self.ids[piece] |= 1 << bit
         if entry.kind == "statement" and not entry.transfers:
             need(self.unseen.pop(entry.details, None), f"{entry.key}: the journal has a statement that is kept back")
         need(sha(b"\0", content) == seal, f"{entry.entry_id} ({entry.key}) is not what was sealed")
-
-    def move(self, entry: Entry) -> None:
-        """Replay the transfers of an entry."""
-        moves = [(source, unit, -amount) for source, _, unit, amount in entry.transfers]
-        moves += [(target, unit, amount) for _, target, unit, amount in entry.transfers]
-        for name, unit, change in moves:
-            number = whole(name.removeprefix("la-"), 2**31)
-            need(number < len(self.place) and self.place[number] >= 0, f"{name}: no such ledger account")
-            place = self.named[self.place[number]]
-            need(place[3] == unit, f"{name}: is not kept in {unit}")
-            self.balance[number] += change
-            self.totals[place] += change
 
     def stated(self, head: Head) -> None:
         """The statements and reserve checks of one size of the journal, against the books as they were."""
         group, checks = self.said.pop(head.size, []), self.checks.pop(head.size, [])
         cited = {one for *_, numbers in checks for one in (*numbers, "exchange")}  # its own are made with these
+        sums: dict[str, dict[int, int]] = {}
         for number, said in group:
-            self.report.hold(STATED, f"{said}: ", self.one_statement, head, number, said, cited)
+            self.report.hold(STATED, f"{said.title}: ", self.one_statement, head, number, said, cited)
             while self.leaf is not None and self.leaf[0] == number:
                 self.leaf = next(self.leaves, None)
-        owed: Counter[tuple[str, str]] = Counter()
-        for (provider, kind, _, unit), amount in self.totals.items():
-            owed[provider, unit] += amount * (kind == "worker")
+            sums.setdefault(said.provider, {})[number] = said.root.sum * (said.unit == "USD")
         for one in checks:
-            self.report.hold(OWED, f"{one[0]}, journal {head.size}: ", self.one_citation, group, owed, *one)
+            self.report.hold(OWED, f"{one[0]}, journal {head.size}: ", self.one_citation, sums.get(one[0], {}), *one)
+        if not group:
+            return
+        red = [name for name, line in self.overdrawn.items() if self.balance[line] < 0]
+        self.report.expect("no worker's balance is negative", not red, f"journal {head.size}: {red[:SHOWN]}")
+        owed = self.owed.copy()
         for _, said in group:
             owed[said.provider, said.unit] -= said.root.sum
         # Those of a reserve check may speak of its provider alone; where the exchange's own are there, all are.
-        names = {said.provider for _, said in group}
-        left = {key: rest for key, rest in owed.items() if rest and not names.isdisjoint({key[0], "exchange"})}
+        self.rounds += [f"{group[0][1].as_of}, journal {head.size}"] if "exchange" in sums else []
+        left = {key: rest for key, rest in owed.items() if rest and not sums.keys().isdisjoint({key[0], "exchange"})}
         self.report.expect("statements add up to all balances", not left, f"journal {head.size}: not stated: {left}")
 
-    def one_citation(self, group: list[Any], owed: Any, provider: str, told: int, cited: list[int]) -> None:
+    def one_citation(self, sums: dict[int, int], provider: str, told: int, cited: list[int]) -> None:
         """What a reserve check says is owed: the books' figure, and that of the statements that it cites."""
-        need(told == (books := owed[provider, "USD"]), f"it says that {told} is owed, the books {books}")
-        sums = {number: said.root.sum * (said.unit == "USD") for number, said in group if said.provider == provider}
+        need(told == (books := self.owed[provider, "USD"]), f"it says that {told} is owed, the books {books}")
         need(set(cited) <= set(sums), "it cites a statement of somebody else, or of another size of the journal")
         need(not cited or sum(sums[number] for number in set(cited)) == told, "what it cites has another sum")
 
@@ -493,43 +493,38 @@ class Bundle:
         """One statement: its leaves in strict order, each the balance of its line, and no line left out."""
         need(said.exchange == self.exchange and said.journal == head, "it speaks of another journal")
         named = (said.provider, "worker", said.component, said.unit)
-        tree, last = Growing(join), b""
+        tree, last, accounts = Growing(join), b"", set[int]()
         while self.leaf is not None and self.leaf[0] == number:
             _, name, account, email, legal_name, nonce, balance = self.leaf
             node = leaf_of(said.tree_id, unhex(nonce), account, email, legal_name, balance)
             need(node.hash > last, f"{account}: leaves are not strictly ascending")
             tree.append(node)
+            accounts.add(hash(account))
+            need(len(accounts) == tree.size, f"{account}: has two leaves")
             last, owed = node.hash, 0
             if name:
-                line = whole(name.removeprefix("la-"), 2**31)
+                line, owner = self.line_of(name), hash(account) & (2**31 - 1) or 1
                 need(self.named[self.place[line]] == named and self.seen[line] != number, f"{account}: a foreign leaf")
-                self.seen[line], owed = number, self.balance[line]
+                need(self.owner[line] in {0, owner}, f"{account}: {name} was stated for somebody else before")
+                self.seen[line], self.owner[line], owed = number, owner, self.balance[line]
             need(owed == balance, f"{account}: the statement says {balance}, the books {owed}")
             self.leaf = next(self.leaves, None)
-        need(said.root.sum == self.totals[named], f"the books say {self.totals[named]}: somebody is left out")
+        books = self.totals[named]
+        need(said.root.sum == books, f"it says {said.root.sum}, the books {books}: somebody is left out, or added")
         if not tree.size and said.root.leaves and (cited & {number, said.provider} or not self.is_whole):
             return self.report.expect(BARE, True)
         root = tree.root(Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0))
         return need(root == said.root, "its leaves have another root")
 
-    def reserves(self) -> None:
-        """Every reserve check: its figures by the books, the filing and the policy's rules."""
-        rules = [json.loads(line) for line in self.lines("rules")]
-        filings = {one["id"]: one for one in map(json.loads, self.lines("filings"))}
-        before: dict[str, str] = {}
-        for one in map(json.loads, self.lines("reserves")):
-            given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(one["provider"])
-            self.report.hold("reserve checks", f"{one['provider']} on {one['on']}: ", self.one_check, *given)
-            before[one["provider"]] = one["ratio_tier"]
-
     def one_check(self, one: Any, rule: Any, filing: Any, before: str | None) -> None:
         """One reserve check, computed anew; ``before`` is the rung of the check before."""
-        owed, individual, pooled, spare = one["liabilities"], one["individual"], one["pooled"], one["contingency"]
+        owed, individual, pooled, spare = (whole(one[name]) for name in FIGURES)
         need(individual == -(-owed * rule["individual_bp"] // BP), "what must be held for balances is another sum")
         weeks, more = rule["pooled_weeks"], rule["contingency_weeks"]
         need(abs(pooled * more - spare * weeks) <= max(weeks, more), "pooled cost and contingency disagree")
         required = individual + pooled + spare
-        need(one["filing"] is None or (filing and filing["provider"] == one["provider"]), "the filing is not there")
+        is_theirs = filing and filing["provider"] == one["provider"] and filing["as_of"] <= one["on"]
+        need(one["filing"] is None or is_theirs, "the filing is not there, not its own, or of a later day")
         cap = required * rule["insured_cap_bp"] // BP
         held = one["settlement"] + sum(
             min(cents, cap) if code == "insured_cover" else cents * (BP - rule["haircuts"].get(code, BP)) // BP
@@ -551,18 +546,20 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
     """A regulator's bundle: first the file as a whole, then everything in it."""
     with zipfile.ZipFile(path) as archive:
         note = archive.comment.decode()
-        exchange, digest = matched(r"pbx-bundle/v1\nexchange (\S+)\nsha256 (\S+)\n", note)
+        exchange, digest, made = matched(r"pbx-bundle/v1\nexchange (\S+)\nsha256 (\S+)\nmade (\S+)\n", note)
         hashed, left = hashlib.sha256(), path.stat().st_size - len(archive.comment) - 2
         with path.open("rb") as file:
             while part := file.read(min(left - file.tell(), 1 << 20)):
                 hashed.update(part)
-            need(file.read(2) == struct.pack("<H", len(archive.comment)), "the file is longer or shorter than it says")
+            need(int.from_bytes(file.read(2), "little") == len(archive.comment), "longer or shorter than the file says")
         need(hashed.digest() == b64(digest), "the file is not the one that was signed")
         need(" ".join(archive.namelist()) in {MEMBERS, MEMBERS.replace(f" {LEAVES}", "")}, "it has other members")
+        need({one.compress_type for one in archive.infolist()} <= {0, 8}, "it is compressed in an unknown way")
         keys = Keys(archive.read("keys").decode().splitlines(), pinned)
         keys.note(note, f"{exchange}/journal")
         head, signers = checkpoint(archive.read("checkpoint").decode(), keys, exchange)
-        report.notes += [f"{exchange}: {head.size} entries", f"The checkpoint is signed by {signers}.", LIMITS]
+        report.notes += [f"{exchange}: {head.size} entries, root {base64.b64encode(head.root).decode()}, made {made}"]
+        report.notes += [signers, *LIMITS]
         Bundle(archive, keys, exchange, report).verify(head)
 
 
@@ -587,6 +584,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines.append(f"{'FAILED' if wrong else 'ok':>6}  {tests:>12,} checked, {wrong:>9,} wrong: {name}")
         lines += [f"{'':>22}{finding}" for finding in found]
     lines += ["", *report.notes, "", "ALL OF IT HOLDS" if report.ok else "IT DOES NOT HOLD"]
+    lines = ["".join(c if c.isprintable() else "?" for c in line) for line in lines]  # a file's words move no cursor
     if asked.json:
         checks = {name: {"tests": n, "wrong": wrong, "findings": f} for name, (n, wrong, f) in report.checks.items()}
         lines = [json.dumps({"ok": report.ok, "checks": checks, "notes": report.notes}, indent=1)]

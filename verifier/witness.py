@@ -177,8 +177,8 @@ def is_known(line: str, keys: Sequence[str]) -> bool:
 def compare(seen: Head, head: Head, proof: Callable[[], str]) -> None:
     """The new head extends the one that was seen; a smaller one, or another of the same size, does not."""
     need(head.size >= seen.size, f"a journal of {head.size} entries, after one of {seen.size}: it was set back")
-    path = [] if head == seen else [b64(line, 32).hex() for line in proof().splitlines()]
-    extends(seen, head, path)
+    if head != seen:
+        extends(seen, head, [b64(line, 32).hex() for line in proof().splitlines()])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -58,6 +58,16 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What a receipt shows: the entry's place, leaves at the old place and the new one, one checkpoint over it all."""
+
+    position: int
+    checkpoint: SealCheckpoint
+    before: Sequence[Shown]
+    after: Sequence[Shown]
+
+
+@dataclass(frozen=True, slots=True)
 class Deed:
     """What a receipt is about: whose switch, when it took effect, and everything it moved."""
 
@@ -89,7 +99,8 @@ def proof_file(statement: LiabilityStatement, account_number: str, *, keys: KeyR
 
 def proof_content(statement: LiabilityStatement, account_number: str, *, keys: KeyRing) -> dict[str, Any]:
     """The same without format and keys, as plain values."""
-    return _written(statement, statements.proof_of(statement, account_number), keys)
+    _, checkpoint = seal_of(statement.entry_id, keys)
+    return _written(statement, statements.proof_of(statement, account_number), checkpoint)
 
 
 def key_lines(keys: KeyRing) -> list[str]:
@@ -104,23 +115,20 @@ def receipt_file(deed: Deed, *, keys: KeyRing) -> bytes:
     before and after the switch (at every cutover) and show just what moved.
     """
     entry = db.session.get_one(LedgerEntry, deed.entry_id)
-    seal = _seal(deed.entry_id, keys)
-    before, after = leaves_around(deed, int(seal["position"]))
+    shown = around(deed, keys)
     return _spelled(
         {
             "format": RECEIPT_FORMAT,
             "receipt": notes.sign(deed.text(keys.exchange, entry.key), keys.journal_keys()),
-            "seal": seal,
-            "before": [_written(*leaf, keys) for leaf in before],
-            "after": [_written(*leaf, keys) for leaf in after],
+            "seal": _seal(deed.entry_id, shown.checkpoint),
+            "before": [_written(*leaf, shown.checkpoint) for leaf in shown.before],
+            "after": [_written(*leaf, shown.checkpoint) for leaf in shown.after],
             "keys": key_lines(keys),
         }
     )
 
 
-def _written(statement: LiabilityStatement, proof: Proof, keys: KeyRing) -> dict[str, Any]:
-    seal = _seal(statement.entry_id, keys)
-    size = seals.head_of(seal["checkpoint"]).size
+def _written(statement: LiabilityStatement, proof: Proof, checkpoint: SealCheckpoint) -> dict[str, Any]:
     who = proof.opening.subject
     return {
         "statement": statements.signed_note(statement),
@@ -133,9 +141,9 @@ def _written(statement: LiabilityStatement, proof: Proof, keys: KeyRing) -> dict
             "balance": proof.opening.balance,
         },
         "path": [[hashed.hex(), total] for hashed, total in proof.path],
-        "seal": seal,
+        "seal": _seal(statement.entry_id, checkpoint),
         # The journal that the statement names is the beginning of the one that the checkpoint covers.
-        "extends": [node.hex() for node in seals.consistency_proof(statement.journal_size, size)],
+        "extends": [node.hex() for node in seals.consistency_proof(statement.journal_size, checkpoint.size)],
     }
 
 
@@ -152,9 +160,10 @@ def seal_of(entry_id: int, keys: KeyRing) -> tuple[int, SealCheckpoint]:
     return position, checkpoint
 
 
-def _seal(entry_id: int, keys: KeyRing) -> dict[str, Any]:
-    """An entry's bytes, its place, and the way to the root of the checkpoint that covers it."""
-    position, checkpoint = seal_of(entry_id, keys)
+def _seal(entry_id: int, checkpoint: SealCheckpoint) -> dict[str, Any]:
+    """An entry's bytes, its place, and the way to the root of a checkpoint that covers it."""
+    position = seals.position_of(entry_id)
+    assert position is not None and position < checkpoint.size, "the checkpoint covers it"
     return {
         "entry": base64.b64encode(seals.entry_contents([entry_id])[entry_id]).decode(),
         "position": position,
@@ -163,11 +172,13 @@ def _seal(entry_id: int, keys: KeyRing) -> dict[str, Any]:
     }
 
 
-def leaves_around(deed: Deed, position: int) -> tuple[list[Shown], list[Shown]]:
+def around(deed: Deed, keys: KeyRing) -> Around:
     """The leaves at the old place right before the entry and at the new one right after, where they show what moved.
 
     Without them a receipt still shows the sealed entry. Statements stand right before and after a cutover.
+    All of it stands under one checkpoint: under two it might be of two journals, each signed. Refuses ``NotSealedYet``.
     """
+    position, checkpoint = seal_of(deed.entry_id, keys)
     left: dict[Place, int] = {}
     came: dict[Place, int] = {}
     for m in deed.moved:
@@ -177,7 +188,10 @@ def leaves_around(deed: Deed, position: int) -> tuple[list[Shown], list[Shown]]:
     mine = statements.of_account(deed.account_number)
     before = [s for s in mine if s.journal_size <= position]
     after = [s for s in reversed(mine) if s.journal_size > position]
-    return _showing(left, before, deed.account_number), _showing(came, after, deed.account_number)
+    shown = _showing(left, before, deed.account_number), _showing(came, after, deed.account_number)
+    for statement, _ in (*shown[0], *shown[1]):
+        checkpoint = max(checkpoint, seal_of(statement.entry_id, keys)[1], key=lambda one: one.size)
+    return Around(position, checkpoint, *shown)
 
 
 def _showing(
