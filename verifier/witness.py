@@ -9,7 +9,7 @@ and shows that it extends the remembered one. A statement it signs only if it sp
 was seen, and keeps it in FOLDER: of the same place and journal it signs no second version. The note on
 the standard output and the files in FOLDER are handed back to the exchange (``flask cosign``); FOLDER
 may be published, it names nobody. Needs Python 3.11 and ``cryptography``, and ``verify.py`` beside it
-in a folder called ``verifier``.
+in a folder called ``verifier``; there is no other part to it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import re
 import secrets
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -102,13 +103,12 @@ def copy_statements(
     known = Keys([*exchange_keys, public_half(name, seed)])
     exchange = state.read_text(encoding="utf-8").partition("/journal\n")[0]
     seen = remembered(state, name, seed)
+    folder.mkdir(parents=True, exist_ok=True)
     there = {digest_of(path.read_text(encoding="utf-8")) for path in folder.glob("*.note")}
     extended: set[Head] = set()
     new = []
-    for line in fetch(f"{url}/.well-known/pbx/statements").splitlines():
-        *_, digest, address = line.split(" ")
-        if digest in there:
-            continue
+    # The oldest first: whatever stops this, everything older than what is in the folder is there as well.
+    for address in reversed(list(unseen(url, there, fetch))):
         text, ours = of_keys(fetch(url + address), exchange_keys)
         known.note(f"{text}\n{ours}", f"{exchange}/journal")
         *place, size, root = matched(STATED, text)
@@ -121,6 +121,24 @@ def copy_statements(
         keep(path, f"{text}\n{ours}{signature_line(text, name, seed)}")
         new.append(path)
     return new
+
+
+def unseen(url: str, there: Collection[str], fetch: Fetch) -> Iterator[str]:
+    """The addresses of the statements that are not ``there`` by their digest, the newest first.
+
+    The list has pages; the first one that holds nothing new is the last to be asked for.
+    """
+    page, before = f"{url}/.well-known/pbx/statements", None
+    while lines := [
+        line.split(" ") for line in fetch(page if before is None else f"{page}?before={before}").splitlines()
+    ]:
+        new = [address for *_, digest, address in lines if digest not in there]
+        yield from new
+        last = whole(lines[-1][-1].rpartition("/")[2])
+        need(before is None or last < before, "the list of statements goes round")
+        before = last
+        if not new:
+            return
 
 
 def own_key(path: Path) -> tuple[str, bytes]:
@@ -191,19 +209,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("state", type=Path, nargs="?")
     parser.add_argument("url", nargs="?")
     asked = parser.parse_args(arguments)
-    if asked.new:
-        sys.stdout.write(new_key(asked.new, asked.key_file) + "\n")
-        return 0
-    if not (asked.state and asked.url and asked.exchange_key):
+    if not asked.new and not (asked.state and asked.url and asked.exchange_key):
         parser.error("a witness needs STATE, URL and --exchange-key")
-    url = asked.url.rstrip("/")
     try:
-        sys.stdout.write(witness(asked.key_file, asked.state, url, asked.exchange_key))
-        if asked.statements:
-            copy_statements(asked.key_file, asked.state, asked.statements, url, asked.exchange_key)
-    except (ValueError, IndexError, OSError) as error:
+        if asked.new:
+            made = new_key(asked.new, asked.key_file) + "\n"
+        else:
+            url = asked.url.rstrip("/")
+            made = witness(asked.key_file, asked.state, url, asked.exchange_key)
+            if asked.statements:
+                copy_statements(asked.key_file, asked.state, asked.statements, url, asked.exchange_key)
+    except (ValueError, IndexError, OSError, HTTPException) as error:
         sys.stderr.write(f"NOT SIGNED: {error}\n")
         return 1
+    sys.stdout.write(made)
     return 0
 
 

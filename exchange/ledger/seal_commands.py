@@ -12,7 +12,7 @@ from exchange import clock
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity.actors import system_actor
-from exchange.ledger import bundle, cosigning, keys, seals
+from exchange.ledger import bundle, cosigning, keys, notes, seals
 from exchange.ledger.notes import BadNote
 from exchange.ledger.seals import Forked
 from exchange.progress import Progress
@@ -117,12 +117,18 @@ def cosign_command(files: tuple[TextIO, ...]) -> None:
     contents = [file.read() for file in files]
     try:
         ring = keys.ring()
+        known = {(key.name, key.key_id) for key in ring.verifying()}
+        signed = {(one.name, one.key_id) for note in contents for one in notes.parts(note)[1]}
         names = in_unit_of_work(work)
     except (Refusal, BadNote) as error:
         raise click.ClickException(str(error)) from error
     finally:
         db.session.rollback()
     click.echo(f"Signed by {', '.join(sorted(names)) or 'nobody new'}.")
+    for name, key_id in sorted(signed - known):
+        click.echo(
+            f"Not taken: the key {name}+{key_id.hex()} is not known here. Put its public half into SEAL_KEYS (.pub)."
+        )
 
 
 @click.command("bundle")

@@ -11,7 +11,7 @@ import base64
 import hashlib
 from typing import Final
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
@@ -24,7 +24,8 @@ from exchange.ledger.seal_store import LiabilityStatement
 from exchange.web.audiences import audience_blueprint
 
 LISTED: Final = 1_000  # statements on one page of the list
-VERIFIER: Final = settings.ROOT / "verifier" / "verify.py"
+LAST: Final = 2**63 - 1  # no statement has a larger number
+PROGRAMS: Final = settings.ROOT / "verifier"
 
 bp = audience_blueprint("verification", __name__, Audience.PUBLIC, url_prefix="/.well-known/pbx")
 
@@ -60,9 +61,14 @@ def public_keys() -> Response:
 
 @bp.get("/statements")
 def statement_list() -> Response:
-    """The statements: date, provider, component, unit, SHA-256 of the signed text, and address; the newest first."""
+    """The statements: date, provider, component, unit, SHA-256 of the signed text, and address; the newest first.
+
+    So many at once; ``?before=`` the number at the end of the last address gives those before it.
+    """
     s = LiabilityStatement
-    newest = db.session.execute(select(s).order_by(s.id.desc()).limit(LISTED)).scalars()
+    before = request.args.get("before", LAST, type=int)
+    asked = select(s).where(s.id < min(before, LAST)).order_by(s.id.desc()).limit(LISTED)
+    newest = db.session.execute(asked).scalars()
     lines = (
         f"{one.as_of} {one.provider} {one.component} {one.unit} {_digest(one)} "
         f"{url_for('verification.statement', statement_id=one.id)}\n"
@@ -83,8 +89,18 @@ def statement(statement_id: int) -> Response:
 @bp.get("/verify.py")
 def verifier() -> Response:
     """The program that checks proofs, receipts and bundles, to be read and run by anybody."""
-    headers = {"Content-Disposition": 'attachment; filename="verify.py"'}
-    return Response(VERIFIER.read_bytes(), mimetype="text/x-python", headers=headers)
+    return _program("verify.py")
+
+
+@bp.get("/witness.py")
+def witness() -> Response:
+    """The program with which a regulator watches the journal. It stands beside the other one."""
+    return _program("witness.py")
+
+
+def _program(name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(PROGRAMS.joinpath(name).read_bytes(), mimetype="text/x-python", headers=headers)
 
 
 def _digest(one: LiabilityStatement) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from exchange.ledger.seals import Head
 from tests.support.ledger_makers import AT, BY, Books, entry, post
 from tests.support.seal_makers import make_ring, seal
 from tests.support.verifying import all_statements, live_a_year, resigned
-from tests.support.witnessing import NAME, Regulator
+from tests.support.witnessing import NAME, URL, Regulator
 from verifier import witness
 
 WELL_KNOWN = "/.well-known/pbx"
@@ -99,6 +101,32 @@ class TestWellKnown:
         everything = "".join(client.get(line.split(" ")[-1]).text for line in lines)
         assert "example.org" not in everything
         assert client.get(f"{WELL_KNOWN}/statements/987654").status_code == 404
+        older = client.get(f"{WELL_KNOWN}/statements?before={made[4].id}").text.splitlines()
+        assert older == lines[-4:]
+        for before in (made[0].id, 0, -1):
+            assert client.get(f"{WELL_KNOWN}/statements?before={before}").text == ""
+        for odd in (2**64, "many"):
+            assert len(client.get(f"{WELL_KNOWN}/statements?before={odd}").text.splitlines()) == len(made)
+
+    def test_hands_out_both_programs(self, app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+        """In the folder that the witness's own words name they need nothing else."""
+        folder = tmp_path / "verifier"
+        folder.mkdir()
+        for name in ("verify.py", "witness.py"):
+            folder.joinpath(name).write_bytes(client.get(f"{WELL_KNOWN}/{name}").data)
+        command = [
+            sys.executable,
+            "-I",
+            str(folder / "witness.py"),
+            "--new",
+            "regulator.example",
+            str(tmp_path / "key"),
+        ]
+
+        made, again = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+
+        assert (made.returncode, made.stdout.split("+")[0]) == (0, "regulator.example")
+        assert (again.returncode, again.stdout, again.stderr[:12]) == (1, "", "NOT SIGNED: ")
 
 
 class TestWitness:
@@ -182,6 +210,42 @@ class TestCopy:
         assert sorted(path.name for path in regulator.copy.iterdir()) == copied
         db.session.rollback()
 
+    def test_misses_nothing_where_the_list_has_pages(self, app: Flask, client: FlaskClient, tmp_path: Path) -> None:
+        year = live_a_year(app, tmp_path / "keys")
+        regulator = Regulator(year.ring, tmp_path / "regulator", client)
+        regulator.copy.rmdir()
+        witness.witness(*regulator.place[:2], *regulator.place[3:], fetch=regulator.fetch)
+        made = all_statements()
+
+        for fails_after in (3, len(made)):
+            # What was copied before somebody pulled the plug is the oldest.
+            fetch = partial(paging, [], fails_after, regulator.fetch)
+            try:
+                witness.copy_statements(*regulator.place, fetch=fetch)
+            except OSError:
+                assert {path.name[:12] for path in regulator.copy.iterdir()} == {f"{made[0].journal_size:012}"}
+
+        assert len(list(regulator.copy.glob("*.note"))) == len(made)
+        assert witness.copy_statements(*regulator.place, fetch=partial(paging, [], 0, regulator.fetch)) == []
+        with pytest.raises(ValueError, match="goes round"):
+            list(witness.unseen(URL, (), lambda _address: "a b c d statements/7\n"))
+        db.session.rollback()
+
+    def test_by_a_key_that_nobody_handed_in_is_not_taken_and_says_so(
+        self, books: Books, ring: KeyRing, fetch: Fetch, cli: Cli, tmp_path: Path
+    ) -> None:
+        public = witness.new_key("stranger.example", tmp_path / "witness.secret")
+        seal_some(books, ring, 3, prefix="a")
+        path = tmp_path / "signed.note"
+        path.write_text(ask(tmp_path, [str(key) for key in ring.verifying()], fetch), encoding="utf-8")
+        db.session.rollback()
+
+        said = cli("cosign", str(path)).output
+
+        assert said.startswith(
+            f"Signed by nobody new.\nNot taken: the key {'+'.join(public.split('+')[:2])} is not known"
+        )
+
     def test_is_handed_back_in_one_go(self, app: Flask, client: FlaskClient, cli: Cli, tmp_path: Path) -> None:
         year = live_a_year(app, tmp_path / "keys")
         regulator = Regulator(year.ring, tmp_path / "regulator", client)
@@ -199,6 +263,16 @@ def listing(note: str, fetch: Fetch, address: str) -> str:
     if address.endswith("/statements"):
         return f"2026-12-31 a b USD {'0' * 64} {WELL_KNOWN}/statements/1\n"
     return note if address.endswith("/statements/1") else fetch(address)
+
+
+def paging(shown: list[str], fails_after: int, fetch: Fetch, address: str) -> str:
+    """An exchange that lists two statements at once, and does not answer after having shown so many of them."""
+    if "/statements/" in address:
+        shown.append(address)
+        if len(shown) > fails_after:
+            raise OSError("nobody answers")
+    text = fetch(address)
+    return "".join(text.splitlines(keepends=True)[:2]) if address.partition("?")[0].endswith("/statements") else text
 
 
 def forking(note: str, address: str) -> str:
