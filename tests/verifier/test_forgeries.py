@@ -6,6 +6,7 @@ Everything here is signed by the exchange itself, or by somebody who made up an 
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -169,6 +170,17 @@ class TestHostileFile:
 
     def test_that_says_it_is_endless_ends(self, books: Books, told: Any) -> None:
         assert "there is less than the checkpoint covers" in told(head=Head(2**62, bytes(32)))
+
+    def test_with_a_text_that_is_hard_to_normalize_takes_no_time(self, books: Books, told: Any) -> None:
+        """Marks in the wrong order: to bring them into the right one takes a time that grows with their square."""
+        entry = books.entries[0]
+        marks = ("\u0315" * 40_000 + "\u0316" * 40_000).encode()
+        name = len("e-1").to_bytes(4, "big") + b"e-1"
+        books.entries[0] = entry.replace(name, len(marks).to_bytes(4, "big") + marks)
+        began = time.process_time()
+
+        assert any("not normal" in finding and len(finding) < 1_000 for finding in told())
+        assert time.process_time() - began < 5
 
     def test_moves_no_cursor(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], books: Books) -> None:
         books.state(("la-2", "Ada\x1b[2JALL OF IT HOLDS\x1b[8m", 1))
