@@ -15,6 +15,7 @@ from exchange.errors import Refusal
 
 MAX_NAME = 200
 _MARKS_IN_A_ROW = 3
+_MARKS_IN_ANY_TEXT = 30
 _BLANKS = re.compile(r"[ \u00a0]+")
 
 
@@ -40,7 +41,23 @@ def clean_text(text: str, *, at_most: int = 2_000) -> str:
     return lines
 
 
+def piles_marks(text: str) -> bool:
+    """Whether more marks stand on one letter than in any language (Unicode's Stream-Safe Text Format, UAX 15).
+
+    To be asked before a text is normalized: putting the marks in their order takes a time that grows with
+    the square of their number, minutes for what fits into a form.
+    """
+    marks = 0
+    for letter in "" if text.isascii() else text:
+        marks = marks + 1 if unicodedata.combining(letter) else 0
+        if marks > _MARKS_IN_ANY_TEXT:
+            return True
+    return False
+
+
 def _composed(text: str, *, allowed: frozenset[str]) -> str:
+    if piles_marks(text):
+        raise BadText(_l("This has too many accents on one letter."))
     composed = unicodedata.normalize("NFC", text)
     marks = 0
     for letter in composed:

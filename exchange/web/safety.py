@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response
 
 from exchange.identity.actors import Audience
 from exchange.web.audiences import audience_of
+from exchange.web.names import piles_marks
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -65,7 +66,7 @@ def init_app(app: Flask) -> None:
     app.before_request(name_request)
     app.before_request(limit_plain_forms)
     app.before_request(refuse_repeated_keys)
-    app.before_request(refuse_nul)
+    app.before_request(refuse_what_is_no_text)
     app.after_request(protect)
 
 
@@ -90,12 +91,15 @@ def refuse_repeated_keys() -> None:
         abort(400)
 
 
-def refuse_nul() -> None:
-    """Refuse a NUL character in address or form: no text holds one, and one of our databases cannot look for it."""
+def refuse_what_is_no_text() -> None:
+    """Refuse in address and form what no text holds, before anybody looks at it.
+
+    A NUL character, for which one of our databases cannot look; marks piled up to keep us busy.
+    """
     texts = [request.path, *request.args.keys(), *request.args.values()]
     if not request.path.startswith("/api/"):  # a program's body is read strictly by its own reader
         texts += [*request.form.keys(), *(text for values in request.form.listvalues() for text in values)]
-    if any("\0" in text for text in texts):
+    if any("\0" in text or piles_marks(text) for text in texts):
         abort(400)
 
 

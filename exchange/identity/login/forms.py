@@ -22,8 +22,9 @@ from flask_security import (
     TwoFactorVerifyCodeForm,
     VerifyForm,
 )
-from wtforms import HiddenField
+from wtforms import HiddenField, PasswordField
 
+from exchange.identity.login import LONGEST
 from exchange.web.forms import PageForm
 from exchange.web.redirects import local_path
 
@@ -47,6 +48,10 @@ class OurWords:
             field: Any = self[name]  # type: ignore[index]  # a form, once it is mixed in
             field.label.text, field.description = label, ""
             field.flags.required = True
+        for field in self:  # type: ignore[attr-defined]  # the same
+            if isinstance(field, PasswordField) and field.data:
+                # What is longer than any password is nobody's; the library's hash would break off with an error.
+                field.data = field.data[: LONGEST + 1]
         if "next" in self:  # type: ignore[operator]  # the same
             self.next.data = local_path(self.next.data, default="")
 

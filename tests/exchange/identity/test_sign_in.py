@@ -138,6 +138,15 @@ class TestSignIn:
         assert count_audited("login.refused") == len(tries)
         assert client.get("/account/").status_code == 302
 
+    @pytest.mark.parametrize("length", [257, 5_000, 300_000])
+    def test_by_a_password_longer_than_any_is_refused_like_a_wrong_one(self, client: FlaskClient, length: int) -> None:
+        known = address_of(make_login(Audience.WORKER, password=PASSWORD))
+
+        for email in (known, "nobody@example.org"):
+            answer = post(client, "/sign-in", {"email": email, "password": "x" * length})
+            assert (answer.status_code, "Address or password is not right" in answer.text) == (200, True)
+        assert client.get("/account/").status_code == 302
+
     def test_keeps_nothing_of_the_session_before_it(self, app: Flask, client: FlaskClient) -> None:
         email = address_of(make_login(Audience.WORKER, password=PASSWORD))
         client.get("/sign-in")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -71,6 +72,15 @@ class TestCleanName:
     def test_refuses_a_tower_of_accents(self) -> None:
         with pytest.raises(BadText, match="accents"):
             clean_name("e" + "\u0301" * 20)
+
+    def test_refuses_a_mountain_of_marks_at_once(self) -> None:
+        """To put them in order would take minutes."""
+        began = time.process_time()
+
+        with pytest.raises(BadText, match="accents"):
+            clean_name("e" + "\u0315" * 100_000 + "\u0316" * 100_000)
+
+        assert time.process_time() - began < 5
 
     @given(st.text(max_size=60))
     def test_cleaned_twice_is_the_same_and_composed(self, text: str) -> None:

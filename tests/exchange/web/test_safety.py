@@ -85,6 +85,15 @@ class TestLimits:
 
         assert client.post("/worker/leave", headers=WORKER, data={"name": "Ro\0sa"}).status_code == 400
 
+    def test_refuse_marks_piled_up_in_an_address_or_a_form(self, app: Flask, client: FlaskClient) -> None:
+        """Whoever normalizes such a text is busy for as long as the square of it."""
+        app.config["WTF_CSRF_ENABLED"] = False
+        for count, taken in ((30, True), (31, False)):
+            name = "a" + "\u0316" * count
+            form = client.post("/worker/leave", headers=WORKER, data={"name": name})
+            address = client.get("/list", query_string={"q": name})
+            assert (form.status_code != 400, address.status_code != 400) == (taken, taken)
+
     @pytest.mark.parametrize(("number", "status"), [(2**63 - 1, 200), (2**63, 404), (10**30, 404)])
     def test_know_no_number_that_the_database_cannot_count(self, client: FlaskClient, number: int, status: int) -> None:
         assert client.get(f"/worker/contributions/{number}", headers=WORKER).status_code == status
