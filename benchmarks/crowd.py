@@ -162,15 +162,19 @@ def _books(workers: int, rounds: int, places: dict[str, int]) -> None:
     if not is_sqlite():
         # What refers to what is right by construction, and looking it up would take most of the time.
         db.session.execute(text("SET LOCAL session_replication_role = replica"))
-    for component, unit in LINES:
-        db.session.execute(
-            text(
-                f"INSERT INTO ledger_account (kind, organization_id, holder_id, component, unit) {_NUMBERS} SELECT"
-                f" 'worker', {_ODD.format(':first_provider', ':second_provider')}, n,"
-                f" '{component}', '{unit}' FROM numbers"
-            ),
-            given,
-        )
+    # A worker's lines are opened together, with the first contribution that he gets.
+    lines = " UNION ALL ".join(
+        f"SELECT {place} AS place, '{component}' AS component, '{unit}' AS unit"
+        for place, (component, unit) in enumerate(LINES)
+    )
+    db.session.execute(
+        text(
+            f"INSERT INTO ledger_account (kind, organization_id, holder_id, component, unit) {_NUMBERS}"
+            f" SELECT 'worker', {_ODD.format(':first_provider', ':second_provider')}, n, line.component, line.unit"
+            f" FROM numbers, ({lines}) line ORDER BY n, line.place"
+        ),
+        given,
+    )
     for low in range(1, workers + 1, CHUNK):
         chunk = {**given, "low": low, "high": min(low + CHUNK - 1, workers)}
         _fill(chunk, _OPENING, base=0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, one_of
+from exchange.ledger.accounts import SET_BY_SET
 
 
 class WindowKind(StrEnum):
@@ -149,20 +150,26 @@ class Membership(Base):
     __tablename__ = "membership"
     __table_args__ = (
         one_of("cause", MembershipCause),
+        ForeignKeyConstraint(["benefit_account_id"], ["benefit_account.id"], info=SET_BY_SET),
+        ForeignKeyConstraint(["provider_id"], ["organization.id"], info=SET_BY_SET),
+        ForeignKeyConstraint(["package_id"], ["package.id"], info=SET_BY_SET),
         UniqueConstraint("benefit_account_id", "starts_at"),
         CheckConstraint("ends_at IS NULL OR ends_at > starts_at", name="ends_after_start"),
         Index(
             "uq_membership_current", "benefit_account_id",
             unique=True, postgresql_where=text("ends_at IS NULL"), sqlite_where=text("ends_at IS NULL"),
         ),
-        Index("ix_membership_provider_id_ends_at", "provider_id", "ends_at"),
+        Index(
+            "ix_membership_provider_id", "provider_id",
+            postgresql_where=text("ends_at IS NULL"), sqlite_where=text("ends_at IS NULL"),
+        ),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    benefit_account_id: Mapped[int] = mapped_column(ForeignKey("benefit_account.id"))
+    benefit_account_id: Mapped[int]
     # The provider's organization, or the exchange's own.
-    provider_id: Mapped[int] = mapped_column(ForeignKey("organization.id"))
-    package_id: Mapped[int | None] = mapped_column(ForeignKey("package.id"))
+    provider_id: Mapped[int]
+    package_id: Mapped[int | None]
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime | None]
     cause: Mapped[MembershipCause] = mapped_column(Choice(MembershipCause))
@@ -172,8 +179,9 @@ class MemberRight(Base):
     """What a worker has earned in a component besides money: time served, deductible met, cover paid."""
 
     __tablename__ = "member_right"
+    __table_args__ = (ForeignKeyConstraint(["membership_id"], ["membership.id"], info=SET_BY_SET),)
 
-    membership_id: Mapped[int] = mapped_column(ForeignKey("membership.id"), primary_key=True, autoincrement=False)
+    membership_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     component: Mapped[str] = mapped_column(primary_key=True)
     # Since when he has been covered without a gap: waiting periods and seniority count from here.
     covered_since: Mapped[date]
@@ -274,6 +282,7 @@ class Switch(Base):
         ),
         CheckConstraint("(state = 'carried_out') = (carried_out_at IS NOT NULL)", name="carried_out_when"),
         CheckConstraint("from_package_id IS NULL OR from_package_id <> to_package_id", name="changes_package"),
+        ForeignKeyConstraint(["entry_id"], ["ledger_entry.id"], info=SET_BY_SET),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -293,7 +302,7 @@ class Switch(Base):
     ordered_at: Mapped[datetime]
     carried_out_at: Mapped[datetime | None]
     # The journal entry that moved the balances; empty when there was nothing to move.
-    entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
+    entry_id: Mapped[int | None]
     reason: Mapped[str | None]
     # How often it was carried out and rolled back; the journal's key tells the rounds apart.
     rolled_back: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Date,
+    FromClause,
     Select,
     String,
     Subquery,
@@ -33,6 +34,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     update,
 )
 
@@ -219,18 +221,21 @@ def move_balances(found: Batch, policy: Policy, *, by: Actor, at: datetime) -> N
 
 
 def _select_moves() -> None:
-    """Every line of a batch's worker that holds something and does not stand where it belongs."""
+    """Every line of a batch's worker that holds something and does not stand where it belongs.
+
+    They are numbered, and written down, in the order of the lines that they lead to: so those that lead to one line
+    follow one another, and new lines are opened and filled in the order of their indexes.
+    """
     line = _lines()
     # A component that the policy no longer knows has no row here: the exchange holds it as what it is.
     component = func.coalesce(destination.c.target_component, line.c.component)
     organization = case(
         (destination.c.held_by_exchange.is_(False), line.c.to_provider_id), else_=literal(exchange_id(), BigInteger)
     )
-    seq = func.row_number().over(partition_by=line.c.entry_id, order_by=line.c.id) - 1
     going = (
         select(
             line.c.entry_id, line.c.id, line.c.holder_id, organization.label("organization_id"),
-            component.label("component"), line.c.unit, line.c.amount, seq.label("seq"),
+            component.label("component"), line.c.unit, line.c.amount,
         )
         .outerjoin(
             destination,
@@ -239,29 +244,31 @@ def _select_moves() -> None:
         .where(line.c.amount > 0, or_(line.c.organization_id != organization, line.c.component != component))
         .subquery("going")
     )  # fmt: skip
-    target = core(LedgerAccount).alias("target")
-    is_there = and_(
-        target.c.holder_id == going.c.holder_id,
-        target.c.organization_id == going.c.organization_id,
-        target.c.component == going.c.component,
-        target.c.unit == going.c.unit,
-    )
+    g = going.c
+    lead_to = (g.holder_id, g.organization_id, g.component, g.unit)
+    target = _where_they_lead(line)
+    to_one = [g.entry_id, *lead_to[1:]]
+    if is_sqlite():
+        seq = func.row_number().over(partition_by=g.entry_id, order_by=g.id) - 1
+        is_first: ColumnElement[bool] = true()
+    else:
+        seq = func.row_number().over(partition_by=g.entry_id, order_by=(*lead_to[1:], g.id)) - 1
+        is_first = func.row_number().over(partition_by=to_one, order_by=g.id) == 1
     names = ["entry_id", "seq", "source_id", "target_id", "unit", "amount"]
-    names += ["holder_id", "organization_id", "component", "opens"]
+    names += ["holder_id", "organization_id", "component", "opens", "is_first", "coming"]
     db.session.execute(
         insert(staging.move).from_select(
             names,
             select(
-                going.c.entry_id, going.c.seq, going.c.id, staging.id_or_new(target.c.id, "ledger_account"),
-                going.c.unit, going.c.amount, going.c.holder_id, going.c.organization_id, going.c.component,
-                target.c.id.is_(None),
-            ).outerjoin(target, is_there),
+                g.entry_id, seq, g.id, staging.id_or_new(target.c.id, "ledger_account"), g.unit, g.amount,
+                g.holder_id, g.organization_id, g.component, target.c.id.is_(None), is_first, g.amount,
+            ).outerjoin(target, and_(*(target.c[column.name] == column for column in lead_to))),
         )
     )  # fmt: skip
 
 
 def _lines() -> CTE | Subquery:
-    """Every line of the batch's workers, its balance held (ascending)."""
+    """Every line of the batch's workers. Who holds their memberships holds their balances still."""
     a, b = LedgerAccount, LedgerBalance
     lines = (
         select(
@@ -273,7 +280,15 @@ def _lines() -> CTE | Subquery:
         .join(a, a.holder_id == batch.c.benefit_account_id + 0)
         .join(b, b.account_id == a.id)
     )  # fmt: skip
-    return lines.subquery("line") if is_sqlite() else lines.order_by(a.id).with_for_update(of=b).cte("line")
+    return lines.subquery("line") if is_sqlite() else lines.cte("line")
+
+
+def _where_they_lead(line: CTE | Subquery) -> FromClause:
+    """The lines that may be there already: on PostgreSQL among those that were just read."""
+    if is_sqlite():
+        return core(LedgerAccount).alias("target")
+    theirs = line.c.organization_id.in_((line.c.to_provider_id, exchange_id()))
+    return select(line).where(theirs).subquery("target")
 
 
 def _local_date(found: Batch, zone: str) -> ColumnElement[date]:
@@ -315,11 +330,13 @@ def carry_rights(found: Batch, zone: str) -> None:
 
 def mark_carried_out(at: datetime) -> None:
     """Switches and elections of the batch are done; each switch that moved something names its entry."""
-    entry_id = select(staging.entry.c.entry_id).where(staging.entry.c.entry_id == batch.c.entry_id).scalar_subquery()
+    moved = staging.entry.c
+    done = select(batch.c.switch_id, moved.entry_id).outerjoin(staging.entry, moved.entry_id == batch.c.entry_id)
+    done_ = done.subquery("done").c
     db.session.execute(
         update(Switch)
-        .where(Switch.id == batch.c.switch_id)
-        .values(state=SwitchState.CARRIED_OUT, carried_out_at=at, entry_id=entry_id)
+        .where(Switch.id == done_.switch_id)
+        .values(state=SwitchState.CARRIED_OUT, carried_out_at=at, entry_id=done_.entry_id)
         .execution_options(synchronize_session=False)
     )
     db.session.execute(

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     Select,
     UniqueConstraint,
+    exists,
     func,
     insert,
     literal,
@@ -188,24 +189,24 @@ def open_selected(lines: Select[int, int, str, Unit]) -> None:
 def open_staged() -> None:
     """Open the lines that staged moves lead to and that are not there yet; their balances are written with the money.
 
-    Two moves may lead to one line: it gets the lower of their numbers, and both lead there.
+    Several moves may lead to one line: it gets the number of the first, and all lead there.
     """
     staging.number_moves()
     m = staging.move
     line = (m.c.holder_id, m.c.organization_id, m.c.component, m.c.unit)
-    names = ["id", "kind", "holder_id", "organization_id", "component", "unit"]
-    kind = literal(AccountKind.WORKER.value)
+    names = ["id", "kind", *(column.name for column in line)]
+    new = select(m.c.target_id, literal(AccountKind.WORKER.value), *line).where(m.c.opens, m.c.is_first)
     if is_sqlite():
-        each = insert_or_ignore(LedgerAccount).from_select(names, select(m.c.target_id, kind, *line).where(m.c.opens))
+        asked = db.session.execute(select(func.count()).where(m.c.opens)).scalar_one()
+        has_followers = rows_of(db.session.execute(insert_or_ignore(LedgerAccount).from_select(names, new))) < asked
     else:
-        once = select(func.min(m.c.target_id), kind, *line).where(m.c.opens).group_by(*line)
-        each = insert(core(LedgerAccount)).from_select(names, once).execution_options(preserve_rowcount=True)
-    opened = db.session.execute(each)
-    asked = db.session.execute(select(func.count()).where(m.c.opens)).scalar_one()
-    if rows_of(opened) < asked:
-        a = core(LedgerAccount)
-        same = [a.c[column.name] == column for column in line]
-        db.session.execute(update(m).where(m.c.opens, a.c.id != m.c.target_id, *same).values(target_id=a.c.id))
+        db.session.execute(insert(core(LedgerAccount)).from_select(names, new))
+        has_followers = db.session.execute(select(exists().where(~m.c.is_first))).scalar_one()
+    if has_followers:
+        a = core(LedgerAccount).c
+        same = [a[column.name] == column for column in line]
+        db.session.execute(update(m).where(m.c.opens, a.id != m.c.target_id, *same).values(target_id=a.id))
+        staging.sum_moves()
 
 
 def _open_balances(ids: list[int], table: type[LedgerBalance | LedgerSharedBalance]) -> None:

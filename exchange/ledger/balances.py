@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, union_all, update
+from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, true, union_all, update
+from sqlalchemy.dialects import sqlite
 
 from exchange.database import core, db, driver, is_sqlite, of_sqlalchemy
 from exchange.ledger import staging
@@ -41,13 +42,19 @@ def apply_staged_moves() -> None:
         .values(amount=LedgerBalance.amount - m.c.amount)
         .execution_options(synchronize_session=False)
     )
-    coming = select(m.c.target_id, func.sum(m.c.amount).cast(BigInteger).label("amount")).group_by(m.c.target_id)
-    db.session.execute(insert(core(LedgerBalance)).from_select(["account_id", "amount"], coming.where(m.c.opens)))
-    more = coming.where(~m.c.opens).subquery()
+    if is_sqlite():
+        each = sqlite.insert(core(LedgerBalance)).from_select(
+            ["account_id", "amount"], select(m.c.target_id, m.c.amount).where(true())
+        )
+        more = {"amount": LedgerBalance.amount + each.excluded.amount}
+        db.session.execute(each.on_conflict_do_update(index_elements=["account_id"], set_=more))
+        return
+    new = select(m.c.target_id, m.c.coming).where(m.c.opens, m.c.is_first)
+    db.session.execute(insert(core(LedgerBalance)).from_select(["account_id", "amount"], new))
     db.session.execute(
         update(LedgerBalance)
-        .where(LedgerBalance.account_id == more.c.target_id)
-        .values(amount=LedgerBalance.amount + more.c.amount)
+        .where(LedgerBalance.account_id == m.c.target_id, ~m.c.opens, m.c.is_first)
+        .values(amount=LedgerBalance.amount + m.c.coming)
         .execution_options(synchronize_session=False)
     )
 

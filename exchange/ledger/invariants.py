@@ -104,6 +104,14 @@ def _keys_and_entries_agree() -> Iterable[str]:
     )
     for entry_id in db.session.execute(rows).scalars():
         yield f"entry e-{entry_id} does not stand under its key"
+    strays = (
+        select(LedgerKey.key)
+        .join(LedgerEntry, LedgerEntry.id == LedgerKey.entry_id)
+        .where(LedgerEntry.key != LedgerKey.key)
+        .limit(FIRST)
+    )
+    for key in db.session.execute(strays).scalars():
+        yield f"the key {key} names an entry that has another one"
 
 
 @rule(12, "replaying the journal gives the same balances")

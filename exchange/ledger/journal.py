@@ -28,6 +28,7 @@ from sqlalchemy import (
     Index,
     Select,
     SmallInteger,
+    UniqueConstraint,
     and_,
     func,
     insert,
@@ -68,13 +69,12 @@ class LedgerKey(Base):
     """Which entry a key stands for. A table of its own, so that entries can be partitioned by their ids."""
 
     __tablename__ = "ledger_key"
+    # So that SQLite finds the key of an entry that is being written without reading all of them.
+    __table_args__ = (UniqueConstraint("entry_id", info=SET_BY_SET),)
 
     key: Mapped[str] = mapped_column(primary_key=True)
     # Written before the entry, in the same transaction: the key decides who may write it.
-    # Unique: an entry has one key, and SQLite finds the key of an entry without reading all of them.
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entry.id", deferrable=True, initially="DEFERRED"), unique=True
-    )
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id", deferrable=True, initially="DEFERRED"))
 
 
 class LedgerTransfer(Base):

@@ -99,6 +99,10 @@ move = temporary(
     Column("organization_id", BigInteger, nullable=False),
     Column("component", Text, nullable=False),
     Column("opens", Boolean, nullable=False),
+    # Of several moves that lead to one line the first opens and fills it, with all that is coming to it. Not said on
+    # SQLite, which passes over what is there (and has no cheap way of numbering rows).
+    Column("is_first", Boolean, nullable=False),
+    Column("coming", BigInteger, nullable=False),
 )
 change = temporary(
     "staged_change",
@@ -138,6 +142,16 @@ def number_moves() -> None:
     if is_sqlite():
         new = literal(_last_id("ledger_account")) + literal_column("rowid", BigInteger)
         db.session.execute(update(move).where(move.c.opens).values(target_id=new))
+
+
+def sum_moves() -> None:
+    """Say what is coming in all to each line that several moves lead to."""
+    m = move.alias("each")
+    total = select(m.c.target_id, func.sum(m.c.amount).cast(BigInteger).label("amount")).group_by(m.c.target_id)
+    coming = total.having(func.count() > 1).subquery("total").c
+    db.session.execute(
+        update(move).where(move.c.is_first, move.c.target_id == coming.target_id).values(coming=coming.amount)
+    )
 
 
 def _last_id(table: str = "ledger_entry") -> int:

@@ -104,3 +104,14 @@ class TestTwoSessions:
             assert len(locked.all()) == 2
             posting.rollback()
             db.session.rollback()
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+class TestSecondKey:
+    def test_of_an_entry_is_told_by_the_check_of_the_books(self, books: Books) -> None:
+        db.session.execute(text("INSERT INTO ledger_key (key, entry_id) VALUES ('stray', 1)"))
+
+        broken = invariants.broken()
+
+        db.session.rollback()
+        assert [found.finding for found in broken] == ["the key stray names an entry that has another one"]
