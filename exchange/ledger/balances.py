@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, true, union_all, update
 from sqlalchemy.dialects import sqlite
 
-from exchange.database import core, db, driver, is_sqlite, of_sqlalchemy
+from exchange.database import core, db, driver, is_sqlite, of_sqlalchemy, rows_of
 from exchange.ledger import staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
 from exchange.money import Unit
@@ -36,12 +36,14 @@ def apply_staged_changes() -> None:
 def apply_staged_moves() -> None:
     """Carry the staged moves into the stored balances: each source once, each target by all that comes to it."""
     m = staging.move
-    db.session.execute(
+    emptied = db.session.execute(
         update(LedgerBalance)
-        .where(LedgerBalance.account_id == m.c.source_id)
-        .values(amount=LedgerBalance.amount - m.c.amount)
+        .where(LedgerBalance.account_id == m.c.source_id, LedgerBalance.amount == m.c.amount)
+        .values(amount=0)
         .execution_options(synchronize_session=False)
     )
+    staged = db.session.execute(select(func.count()).select_from(m)).scalar_one()
+    assert rows_of(emptied) == staged, "nobody posts to lines whose holder's membership is held"
     if is_sqlite():
         each = sqlite.insert(core(LedgerBalance)).from_select(
             ["account_id", "amount"], select(m.c.target_id, m.c.amount).where(true())

@@ -224,8 +224,9 @@ def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
 def post_moves(*, by: Actor, at: datetime, subject: str) -> None:
     """Write the staged entries whose transfers stand in ``staging.move``, all or none, opening lines on the way.
 
-    The caller holds the balances of all lines of these holders, and each move takes all that its source held then: so
-    no line falls below zero, and each source changes once. Refuses ``KeyReused`` for every key that is there already.
+    The caller keeps everybody else from posting to lines of these holders, and each move takes all that its source
+    holds: so no line falls below zero, and each source changes once. Where it holds something else by now, nothing is
+    posted (an assertion fails). Refuses ``KeyReused`` for every key that is there already.
     """
     new = _claim_keys()
     accounts.open_staged()
