@@ -14,7 +14,7 @@ from tests.support.source import below, files, modules, read
 MODULE, TEST_MODULE, FUNCTION, TEST_FUNCTION, TEMPLATE, ARGUMENTS = 450, 600, 50, 60, 150, 7
 
 EXCEPTIONS: dict[str, int] = {
-    "verifier/verify.py": 597,  # one file that a stranger reads from top to bottom and runs by itself
+    "verifier/verify.py": 599,  # one file that a stranger reads from top to bottom and runs by itself
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
