@@ -185,11 +185,13 @@ class AdvisoryLease:
     def release(self) -> None:
         """See ``Lease``."""
         with self._one_at_a_time:
-            if self._session is not None:
-                # The server notices a closed connection a moment later: whoever stands by need not wait for that.
-                with suppress(DBAPIError):
-                    self._session.execute(select(func.pg_advisory_unlock(_lock_number())))
-            self._disconnect()
+            try:
+                if self._session is not None:
+                    # The server notices a closed connection a moment later: whoever stands by need not wait for that.
+                    with suppress(DBAPIError):
+                        self._session.execute(select(func.pg_advisory_unlock(_lock_number())))
+            finally:
+                self._disconnect()
 
     def _disconnect(self) -> None:
         self.token = None

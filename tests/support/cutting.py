@@ -22,11 +22,14 @@ from exchange.database import db
 _COMMIT = b"COMMIT\0"
 LOSE_REQUEST = "lose the request"
 LOSE_REPLY = "lose the reply"
+PASS = "pass"
 
 
 @dataclass
 class Proxy:
-    """``faults``: what happens to the next COMMITs, one after another: a loss, or an SQLSTATE. Then all is well."""
+    """``faults``: what happens to the next COMMITs, one after another: a loss, an SQLSTATE, or nothing (``PASS``).
+    Then all is well.
+    """
 
     server: tuple[str, int]
     faults: deque[str] = field(default_factory=deque)
@@ -44,15 +47,23 @@ class Proxy:
         server = socket.create_connection(self.server)
         back = threading.Thread(target=_pump, args=(server, client), daemon=True)
         with client, server, contextlib.suppress(OSError):
-            _pass_start(client, server)
-            back.start()
-            while (message := _message(client)) is not None:
-                if message[:1] == b"Q" and message[5:] == _COMMIT and self.faults:
-                    self.happened += 1
-                    if not self._fail(self.faults.popleft(), client, server, message):
-                        return
-                else:
-                    server.sendall(message)
+            try:
+                _pass_start(client, server)
+                back.start()
+                self._pass_on(client, server)
+            finally:
+                server.shutdown(socket.SHUT_RDWR)  # the other thread listens to it: closing alone would not end it
+
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        while (message := _message(client)) is not None:
+            is_commit = message[:1] == b"Q" and message[5:] == _COMMIT
+            fault = self.faults.popleft() if is_commit and self.faults else PASS
+            if fault == PASS:
+                server.sendall(message)
+                continue
+            self.happened += 1
+            if not self._fail(fault, client, server, message):
+                return
 
     @staticmethod
     def _fail(fault: str, client: socket.socket, server: socket.socket, message: bytes) -> bool:

@@ -113,6 +113,16 @@ class TestDatabase:
         self.app.config.update(self._config)
         self._engine.copy(self._template, self._name)
 
+    def keep(self) -> None:
+        """Keep its present state, for ``bring_back``; one state is kept."""
+        self.release()
+        self._engine.copy(self._name, f"{self._name}_kept")
+
+    def bring_back(self) -> None:
+        """Make it what it was when it was kept."""
+        self.release()
+        self._engine.copy(f"{self._name}_kept", self._name)
+
     def release(self) -> None:
         """Close what is still connected, so that the database can be replaced or removed."""
         with self.app.app_context():
@@ -123,6 +133,7 @@ class TestDatabase:
         """When the worker is done. The template goes with the run's folder, or with the next run."""
         self.release()
         self._engine.drop(self._name)
+        self._engine.drop(f"{self._name}_kept")
 
     def _make_template(self, create_app: AppFactory) -> None:
         if isinstance(self._engine, Postgresql):
