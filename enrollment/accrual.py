@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from enrollment.contribution_rules import accrual_for
 from enrollment.models import LeaveTally
-from exchange.database import db, is_sqlite
+from exchange.bulk import Prepared
+from exchange.database import db
 from exchange.policy.document import Policy
 
-Rates = Sequence[tuple[str, Fraction]]
-"""By component: minutes of leave for a minute of work."""
+
+class Rate(NamedTuple):
+    """So many minutes of leave of a component are earned by so many minutes of work, in lowest terms."""
+
+    component: str
+    worked: int
+    earned: int
+
+
+Rates = Sequence[Rate]
 
 
 class Work(NamedTuple):
@@ -41,19 +49,20 @@ def best_rate(policy: Policy, component: str, place: str, accrual_hours: int | N
 
 def accrue(work: Sequence[Work]) -> dict[int, list[tuple[str, int]]]:
     """Count the work into the tallies; what each contribution earns: component and whole minutes, by its id."""
-    added: dict[tuple[int, str, Fraction], int] = defaultdict(int)
+    added: dict[Rate, dict[int, int]] = defaultdict(dict)
     for one in work:
-        for component, rate in one.rates:
-            added[one.account_id, component, rate] += one.minutes
-    running = {key: total - added[key] for key, total in _count(added).items()}
+        for rate in one.rates:
+            minutes = added[rate]
+            minutes[one.account_id] = minutes.get(one.account_id, 0) + one.minutes
+    running = {rate: _count(rate, minutes) for rate, minutes in sorted(added.items())}
     earned: dict[int, list[tuple[str, int]]] = {}
     for one in work:
-        for component, rate in one.rates:
-            before = running[one.account_id, component, rate]
-            running[one.account_id, component, rate] = before + one.minutes
-            minutes = _whole(rate, before + one.minutes) - _whole(rate, before)
-            if minutes:
-                earned.setdefault(one.contribution_id, []).append((component, minutes))
+        for rate in one.rates:
+            before = running[rate][one.account_id]
+            after = running[rate][one.account_id] = before + one.minutes
+            leave = after * rate.earned // rate.worked - before * rate.earned // rate.worked
+            if leave:
+                earned.setdefault(one.contribution_id, []).append((rate.component, leave))
     return earned
 
 
@@ -63,47 +72,39 @@ def take_back(work: Work) -> list[tuple[str, int]]:
     Afterwards the worker has the whole minutes for what is left, whatever this work earned at its time.
     """
     t, taken = LeaveTally, []
-    for component, rate in work.rates:
+    for rate in work.rates:
         key = (
             (t.benefit_account_id == work.account_id)
-            & (t.component == component)
-            & (t.worked == rate.denominator)
-            & (t.earned == rate.numerator)
+            & (t.component == rate.component)
+            & (t.worked == rate.worked)
+            & (t.earned == rate.earned)
         )
         total = db.session.execute(select(t.minutes).where(key).with_for_update()).scalar_one()
         db.session.execute(update(t).where(key).values(minutes=total - work.minutes))
-        minutes = _whole(rate, total) - _whole(rate, total - work.minutes)
+        left = total - work.minutes
+        minutes = total * rate.earned // rate.worked - left * rate.earned // rate.worked
         if minutes:
-            taken.append((component, minutes))
+            taken.append((rate.component, minutes))
     return taken
 
 
-def _whole(rate: Fraction, minutes: int) -> int:
-    return minutes * rate.numerator // rate.denominator
+# Added in the database: two remittances for one worker at the same moment count one after the other.
+_COUNT: Final = Prepared(
+    """
+    INSERT INTO leave_tally (benefit_account_id, component, worked, earned, minutes)
+    SELECT new.account_id, {component}, {worked}, {earned}, new.minutes FROM {rows} WHERE true ORDER BY new.account_id
+    ON CONFLICT (benefit_account_id, component, worked, earned)
+    DO UPDATE SET minutes = leave_tally.minutes + excluded.minutes
+    RETURNING benefit_account_id, minutes
+    """,
+    "new",
+    Rate._fields,
+    account_id="bigint",
+    minutes="bigint",
+)
 
 
-def _count(added: Mapping[tuple[int, str, Fraction], int]) -> dict[tuple[int, str, Fraction], int]:
-    """Add minutes of work to tallies (account, component, rate), in ascending order; the totals after it."""
-    if not added:
-        return {}
-    rows = [
-        {
-            "benefit_account_id": account_id,
-            "component": component,
-            "worked": rate.denominator,
-            "earned": rate.numerator,
-            "minutes": minutes,
-        }
-        for (account_id, component, rate), minutes in sorted(added.items())
-    ]
-    t = LeaveTally
-    statement: Any = (sqlite.insert if is_sqlite() else postgresql.insert)(t)
-    # Added in the database: two remittances for one worker at the same moment count one after the other.
-    adding = statement.on_conflict_do_update(
-        index_elements=["benefit_account_id", "component", "worked", "earned"],
-        set_={"minutes": t.minutes + statement.excluded.minutes},
-    ).returning(t.benefit_account_id, t.component, t.worked, t.earned, t.minutes)
-    return {
-        (account_id, component, Fraction(earned, worked)): minutes
-        for account_id, component, worked, earned, minutes in db.session.execute(adding, rows)
-    }
+def _count(rate: Rate, minutes: Mapping[int, int]) -> dict[int, int]:
+    """Add minutes of work to the tallies of some accounts, ascending; what each tally held before."""
+    totals = _COUNT.run(sorted(minutes.items()), **rate._asdict())
+    return {account_id: total - minutes[account_id] for account_id, total in totals}

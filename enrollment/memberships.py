@@ -15,7 +15,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from enrollment.models import BenefitAccount, Membership, MembershipCause
-from exchange.database import db, is_sqlite
+from exchange.bulk import among
+from exchange.database import core, db, is_sqlite
 from exchange.ledger import invariants
 
 
@@ -85,17 +86,16 @@ def hold_for_posting(account_ids: Select[int]) -> None:
 
 
 def _read_locked(account_ids: list[int]) -> dict[int, Current]:
-    m = Membership
+    m = core(Membership).c
     rows = (
         select(m.benefit_account_id, m.id, m.provider_id, m.package_id)
-        .where(m.benefit_account_id.in_(account_ids), m.ends_at.is_(None))
+        .where(among(m.benefit_account_id, account_ids), m.ends_at.is_(None))
         .order_by(m.id)
     )
     if not is_sqlite():
         rows = rows.with_for_update(read=True)
-    return {
-        account_id: Current(id_, provider, package) for account_id, id_, provider, package in db.session.execute(rows)
-    }
+    found = db.session.execute(rows).all()
+    return {account_id: Current(id_, provider, package) for account_id, id_, provider, package in found}
 
 
 def counts() -> dict[int, int]:

@@ -14,10 +14,11 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, case, func, select
 
-from enrollment import posting_few, posting_sets
+from enrollment import posting_entries
 from enrollment.models import Contribution, Remittance, RemittanceState
 from enrollment.posting_plan import Plan
 from exchange import audit
+from exchange.bulk import uncollected
 from exchange.clock import local_date
 from exchange.database import db
 from exchange.identity.actors import Actor
@@ -27,25 +28,20 @@ from exchange.ledger.journal import LedgerTransfer
 from exchange.money import Unit
 from exchange.policy import versions
 
-FEW = 100
-"""Up to so many contributions it is faster to bring them to Python than to stage them."""
+PIECE = 5_000
+"""Contributions that are posted at a time: so many stand in memory."""
 
 
-def post(remittance: Remittance, *, by: Actor, at: datetime, at_most: int = FEW) -> None:
+def post(remittance: Remittance, *, by: Actor, at: datetime, piece: int = PIECE) -> None:
     """Post a remittance whose money has come in, or that costs nothing; it becomes paid.
 
-    The caller holds its row. With ``at_most`` so many contributions it goes the way of a few: what comes of it
-    is the same on both.
+    The caller holds its row. What comes of it is the same whatever the size of a ``piece``.
     """
     assert remittance.state is RemittanceState.REPORTED, "a remittance is posted once"
     law = versions.timeline()
     today = local_date(at, law.policies[-1].zone)
-    plan = Plan(law, today)
-    few = posting_few.read(remittance.id, at_most=at_most)
-    if few is not None:
-        posting_few.post(remittance, few, plan, on=today, by=by, at=at)
-    else:
-        posting_sets.post(remittance, plan, on=today, by=by, at=at)
+    with uncollected():
+        posting_entries.post(remittance, Plan(law, today), piece=piece, on=today, by=by, at=at)
     remittance.state, remittance.paid_at = RemittanceState.PAID, at
     audit.record(
         "remittance.paid", f"remittance:{remittance.id}", by=by, at=at, facts=f"cents={remittance.total_cents}"

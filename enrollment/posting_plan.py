@@ -5,7 +5,7 @@ For one remittance: what holds for a package is looked up once, however many of 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from enrollment.splits import FEE, Split, held, in_force, leave_rates
 from exchange.calendar import plan_year_of
 from exchange.identity.organizations import exchange_id
 from exchange.ledger.accounts import AccountKind, Line
-from exchange.money import Unit, split
+from exchange.money import Unit, divide
 from exchange.policy.document import Nature
 from exchange.policy.versions import Timeline
 
@@ -39,39 +39,35 @@ class Plan:
         self._policies = dict(zip(law.ids, law.policies, strict=True))
         self._natures = {component.code: component.nature for component in present.components}
         self._plan_year = plan_year_of(present, today).id
-        self._splits: dict[int, Split] = {WITH_NOBODY: held(present)}
+        self._splits: dict[int, Split] = {}
+        self._shares: dict[int, tuple[int, ...]] = {}
+        self._know({WITH_NOBODY: held(present)})
         self._rates: dict[Work, Rates] = {}
 
     def learn(self, package_ids: Collection[int]) -> None:
         """Look up the splits of packages that were not met before."""
-        self._splits |= in_force(set(package_ids) - self._splits.keys(), self._plan_year)
+        self._know(in_force(set(package_ids) - self._splits.keys(), self._plan_year))
 
-    def shared_lines(self, providers: Mapping[int, int]) -> set[Line]:
-        """The lines that members share: pools and fees, of packages by their ids with their providers."""
-        lines = (
-            self.shared_line(provider_id, code)
-            for package_id, provider_id in providers.items()
-            for code in self._splits[package_id].shares_bp
-        )
-        return {line for line in lines if line is not None}
+    def _know(self, splits: Mapping[int, Split]) -> None:
+        self._splits |= splits
+        self._shares |= {package_id: tuple(how.shares_bp.values()) for package_id, how in splits.items()}
 
-    def shared_line(self, provider_id: int, code: str) -> Line | None:
-        """The line that members share for a component, or the fee; None where it is the worker's own."""
+    def targets(self, package_id: int, provider_id: int) -> list[tuple[str, Line | None]]:
+        """Into what a contribution is divided: each component (or ``FEE``), and the line that members share for it;
+        None where it is the worker's own.
+        """
+        return [(code, self._shared_line(provider_id, code)) for code in self._splits[package_id].shares_bp]
+
+    def _shared_line(self, provider_id: int, code: str) -> Line | None:
         if code == FEE:
             return Line(AccountKind.FEE, provider_id, Unit.USD)
         if self._natures[code] is Nature.POOLED:
             return Line(AccountKind.POOL, provider_id, Unit.USD, code)
         return None
 
-    def parts(self, package_id: int, cents: int) -> Iterator[tuple[int, str, int]]:
-        """An amount divided by the package's shares: place, component (or ``FEE``) and cents of each part."""
-        for seq, (code, part) in enumerate(split(cents, self._splits[package_id].shares_bp).items()):
-            if part:
-                yield seq, code, part
-
-    def shares(self, package_id: int) -> int:
-        """Into how many parts a contribution is divided, at most."""
-        return len(self._splits[package_id].shares_bp)
+    def parts(self, package_id: int, cents: int) -> list[int]:
+        """An amount divided by the package's shares: the cents of each of its ``targets``, some perhaps zero."""
+        return divide(cents, self._shares[package_id])
 
     def rates(self, work: Work) -> Rates:
         """At which rates that work earns leave."""
@@ -83,7 +79,3 @@ class Plan:
     def version(self, package_id: int) -> int | None:
         """The version of the package that says so; None for what the exchange holds."""
         return self._splits[package_id].version_id
-
-    def versions(self, package_ids: Collection[int]) -> Sequence[tuple[int, int | None]]:
-        """The same for several packages."""
-        return [(package_id, self.version(package_id)) for package_id in package_ids]

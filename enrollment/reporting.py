@@ -19,7 +19,7 @@ from enrollment.models import BenefitAccount, Employer, Remittance, RemittanceSt
 from enrollment.report_checks import Checks, Found, overlaps
 from enrollment.report_costs import Computation, ComputedLine
 from enrollment.report_lines import KEPT_PROBLEMS, ReportLine, digest_of
-from exchange.bulk import among
+from exchange.bulk import among, uncollected
 from exchange.clock import local_date
 from exchange.database import db
 from exchange.errors import Refusal
@@ -86,11 +86,12 @@ def preview(
         raise NothingReported(_l("The report has no line."))
     if len(lines) > policy.limits.file_rows:
         raise TooManyLines(_l("A report has at most %(n)s lines.", n=f"{policy.limits.file_rows:,}"))
-    accounts, checks = _Accounts(lines), Checks(law, today)
-    good = [line for line in lines if _is_good(line, accounts, checks, found)]
-    for line, column, sentence in overlaps(good, minutes_per_day=policy.limits.minutes_per_day):
-        found.add(line, sentence, column)
-    computed = [line for line in Computation(employer, law, accounts.ids, good).lines(found) if line is not None]
+    with uncollected():
+        accounts, checks = _Accounts(lines), Checks(law, today)
+        good = [line for line in lines if _is_good(line, accounts, checks, found)]
+        for line, column, sentence in overlaps(good, minutes_per_day=policy.limits.minutes_per_day):
+            found.add(line, sentence, column)
+        computed = [line for line in Computation(employer, law, accounts.ids, good).lines(found) if line is not None]
     found.kept.sort(key=lambda problem: problem.line)
     digest = digest or digest_of(lines)
     return Report(computed, found, digest, _earlier(employer, digest))
@@ -125,7 +126,7 @@ class _Accounts:
         for start in range(0, len(numbers), _AT_ONCE):
             rows = select(BenefitAccount.number, BenefitAccount.id, BenefitAccount.closed_at.is_not(None))
             named = rows.where(among(BenefitAccount.number, numbers[start : start + _AT_ONCE]))
-            for number, id_, is_closed in db.session.execute(named):
+            for number, id_, is_closed in db.session.execute(named).all():
                 self.ids[number] = id_
                 if is_closed:
                     self._closed.add(number)

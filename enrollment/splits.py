@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from enrollment.accrual import Rates, best_rate
+from enrollment.accrual import Rate, Rates, best_rate
 from exchange.money import Unit
 from exchange.policy.document import Policy
 from providers import shelf
@@ -54,4 +54,4 @@ def leave_rates(how: Split, policy: Policy, place: str) -> Rates:
     with_minutes = {component.code for component in policy.components if Unit.MIN in component.units}
     leave = sorted(with_minutes & how.shares_bp.keys())
     rates = ((code, best_rate(policy, code, place, how.accrual_hours.get(code))) for code in leave)
-    return [(code, rate) for code, rate in rates if rate]
+    return [Rate(code, rate.denominator, rate.numerator) for code, rate in rates if rate]

@@ -7,17 +7,33 @@ bytes, None; days as ISO text, words of an enum as text.
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, ColumnElement, Table, any_, column, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from exchange.database import db, is_sqlite, told_by_sqlalchemy
+from exchange.database import db, driver, is_sqlite, told_by_sqlalchemy
 
 _AT_ONCE: Final = 5_000
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While many rows are objects of Python, for a moment: they are in no cycles, and to look for cycles among them and
+    all else that the process holds costs more than to make them.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def insert_rows(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -40,9 +56,41 @@ def insert_rows(table: Table, columns: Sequence[str], rows: Iterable[Sequence[An
             copy.write_row(row)
 
 
-def among(attribute: InstrumentedAttribute[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+def among(attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
     """``attribute IN values`` with one parameter however many there are: a question that stays prepared."""
     if is_sqlite():
         listed = func.json_each(json.dumps(list(values))).table_valued("value")
         return attribute.in_(select(column("value")).select_from(listed))
     return attribute == any_(literal(list(values), ARRAY(attribute.type)))
+
+
+class Prepared:
+    """A statement over rows that are given with it, put together once: for what is done for each of many small reports.
+
+    In ``statement`` ``{rows}`` stands for the rows as a table of that ``name``, and ``{word}`` for each other value.
+    ``columns``: the names in the order of a row's values, and their types on PostgreSQL (a literal in our own code).
+    """
+
+    def __init__(self, statement: str, name: str, values: Sequence[str] = (), **columns: str) -> None:
+        picked = ", ".join(f"value ->> {place} AS {column}" for place, column in enumerate(columns))
+        self._on_sqlite = statement.format(
+            rows=f"(SELECT {picked} FROM json_each(:rows)) AS {name}",  # noqa: S608 - our own names
+            **{value: f":{value}" for value in values},
+        )
+        lists = ", ".join(f"%({column}_list)s::{kind}[]" for column, kind in columns.items())
+        self._on_postgresql = statement.format(
+            rows=f"unnest({lists}) AS {name} ({', '.join(columns)})", **{value: f"%({value})s" for value in values}
+        )
+        self._lists = [f"{column}_list" for column in columns]
+
+    def run(self, rows: Sequence[Sequence[Any]], **values: Any) -> list[tuple[Any, ...]]:
+        """Do it in the present transaction, for one row at least; what it returns. A listener does not see it."""
+        present = driver()
+        if present.is_sqlite:
+            text, given = self._on_sqlite, {"rows": json.dumps(rows), **values}
+        else:
+            lists = (list(column) for column in zip(*rows, strict=True))
+            text, given = self._on_postgresql, {**dict(zip(self._lists, lists, strict=True)), **values}
+        with told_by_sqlalchemy(present.connection, text):
+            answer = present.cursor.execute(text, given)
+            return answer.fetchall() if answer.description else []

@@ -78,14 +78,20 @@ def split(amount: int, shares_bp: Mapping[K, int]) -> dict[K, int]:
     Each part is the share rounded down; the cents that are left over go, one each, to the parts with
     the largest remainders (ties: the larger share, then the order given).
     """
-    assert amount >= 0 and sum(shares_bp.values()) == BP, "shares sum to the whole"
-    parts: dict[K, int] = {}
-    rests: list[tuple[int, int, int, K]] = []
-    for place, (key, share) in enumerate(shares_bp.items()):
-        parts[key], rest = divmod(amount * share, BP)
-        rests.append((-rest, -share, place, key))
-    for *_, key in sorted(rests)[: amount - sum(parts.values())]:
-        parts[key] += 1
+    return dict(zip(shares_bp, divide(amount, tuple(shares_bp.values())), strict=True))
+
+
+def divide(amount: int, shares_bp: Sequence[int]) -> list[int]:
+    """The same by place: the part of each share."""
+    assert amount >= 0 and sum(shares_bp) == BP, "shares sum to the whole"
+    parts = [amount * share // BP for share in shares_bp]
+    left = amount - sum(parts)
+    if left:
+        # Remainder, share and place in one number, so that ranking compares numbers; the place is in its last digit.
+        base = len(shares_bp)
+        ranks = [((amount * share % BP) * (BP + 1) + share) * base - place for place, share in enumerate(shares_bp)]
+        for rank in sorted(ranks, reverse=True)[:left]:
+            parts[-rank % base] += 1
     return parts
 
 

@@ -6,7 +6,7 @@ one benefit account or as a line that many share. Its name in the journal is opa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -17,7 +17,6 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Select,
     UniqueConstraint,
     exists,
     func,
@@ -25,11 +24,11 @@ from sqlalchemy import (
     literal,
     select,
     text,
-    true,
     update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from exchange.bulk import Prepared, among, insert_rows
 from exchange.database import Base, Choice, core, db, insert_or_ignore, is_sqlite, one_of, rows_of
 from exchange.ledger import staging
 from exchange.money import Unit
@@ -134,6 +133,10 @@ class Line:
     holder_id: int | None = None
 
 
+OwnLine = tuple[int, int, str, str]
+"""What identifies a worker's line, where there are many: holder, organization, component, unit."""
+
+
 def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
     """The id of each line, opened first where it is not there yet. The same line twice is one line."""
     wanted = sorted(
@@ -159,31 +162,48 @@ def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
     return found
 
 
-def open_selected(lines: Select[int, int, str, Unit]) -> None:
-    """Open workers' lines given by a SELECT of (organization_id, holder_id, component, unit), where missing.
-
-    A line may come several times: the conflict with itself is passed over like any other.
+_PLACES: Final = Prepared(
     """
-    wanted = lines.subquery("wanted")
-    columns = (wanted.c.organization_id, wanted.c.holder_id, wanted.c.component, wanted.c.unit)
-    a = LedgerAccount
-    db.session.execute(
-        insert_or_ignore(a).from_select(
-            ["kind", "organization_id", "holder_id", "component", "unit"],
-            select(literal(AccountKind.WORKER.value), *columns).where(true()),
-        )
-    )
-    is_wanted = (
-        (a.holder_id == wanted.c.holder_id)
-        & (a.organization_id == wanted.c.organization_id)
-        & (a.component == wanted.c.component)
-        & (a.unit == wanted.c.unit)
-    )
-    db.session.execute(
-        insert_or_ignore(LedgerBalance).from_select(
-            ["account_id", "amount"], select(a.id, literal(0)).join(wanted, is_wanted).where(true())
-        )
-    )
+    SELECT holder_id, organization_id, component, unit, id FROM ledger_account
+    WHERE (holder_id, organization_id) IN (SELECT asked.holder_id, asked.organization_id FROM {rows})
+    """,
+    "asked",
+    holder_id="bigint",
+    organization_id="bigint",
+)
+_OPEN: Final = Prepared(
+    """
+    INSERT INTO ledger_account (kind, holder_id, organization_id, component, unit)
+    SELECT 'worker', new.holder_id, new.organization_id, new.component, new.unit FROM {rows} WHERE true
+    ON CONFLICT DO NOTHING RETURNING id
+    """,
+    "new",
+    holder_id="bigint",
+    organization_id="bigint",
+    component="text",
+    unit="text",
+)
+
+
+def open_own(wanted: Collection[OwnLine]) -> dict[OwnLine, int]:
+    """The ids of workers' lines, opened first where they are not there yet; others of the same workers may come too."""
+    found = _find_own(wanted)
+    missing = sorted(set(wanted) - found.keys())
+    for start in range(0, len(missing), _CHUNK):
+        # Those that somebody else opens meanwhile have their balance from him.
+        opened = [id_ for (id_,) in _OPEN.run(missing[start : start + _CHUNK])]
+        insert_rows(core(LedgerBalance), ["account_id", "amount"], ((id_, 0) for id_ in opened))
+    return found | _find_own(missing) if missing else found
+
+
+def _find_own(wanted: Collection[OwnLine]) -> dict[OwnLine, int]:
+    """What these workers have with these organizations."""
+    places = sorted({line[:2] for line in wanted})
+    found: dict[OwnLine, int] = {}
+    for start in range(0, len(places), _CHUNK):
+        for holder, organization, component, unit, id_ in _PLACES.run(places[start : start + _CHUNK]):
+            found[holder, organization, component, unit] = id_
+    return found
 
 
 def open_staged() -> None:
@@ -214,7 +234,7 @@ def _open_balances(ids: list[int], table: type[LedgerBalance | LedgerSharedBalan
         db.session.execute(insert_or_ignore(table).rows(), [{"account_id": id_, "amount": 0} for id_ in ids])
 
 
-_CHUNK = 500
+_CHUNK = 5_000
 
 
 def _find(lines: list[Line]) -> dict[Line, int]:
@@ -225,9 +245,10 @@ def _find(lines: list[Line]) -> dict[Line, int]:
     organizations = sorted({line.organization_id for line in lines if line.holder_id is None})
     found: dict[Line, int] = {}
     for start in range(0, len(holders), _CHUNK):
-        found |= _lines_where(a.holder_id.in_(holders[start : start + _CHUNK]))
+        found |= _lines_where(among(a.holder_id, holders[start : start + _CHUNK]))
     for start in range(0, len(organizations), _CHUNK):
-        found |= _lines_where(a.holder_id.is_(None) & a.organization_id.in_(organizations[start : start + _CHUNK]))
+        some = organizations[start : start + _CHUNK]
+        found |= _lines_where(a.holder_id.is_(None) & among(a.organization_id, some))
     return {line: id_ for line, id_ in found.items() if line in wanted}
 
 

@@ -5,9 +5,10 @@ another of the same unit; an entry is a list of transfers under one key. An entr
 balance can therefore not be written. The key says the deed (``switch:2027:1204``): the same key with
 the same content is the entry that is already there, with other content it is refused.
 
-A few postings are written at once (``small_posts``); many, and those whose keys are there already, are
-staged in temporary tables and written set by set. ``post_staged`` serves callers that stage millions of
-rows with one ``INSERT … SELECT`` instead of bringing them to Python. Nothing here locks a row that all
+A few postings are written at once (``small_posts``). Of many the entries and the changes of balances are
+staged in temporary tables, and the transfers go straight to where they stay; where some keys are there
+already all is staged. ``post_staged`` serves callers that stage millions of rows with one
+``INSERT … SELECT`` instead of bringing them to Python. Nothing here locks a row that all
 writers share: changes of shared accounts are appended as deltas.
 """
 
@@ -41,6 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
+from exchange.bulk import among, insert_rows
 from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of, to_microseconds
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
@@ -177,19 +179,53 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
     if not postings:
         return {}
     _check(postings)
-    claimed: Mapping[str, int] = {}
     if sum(1 + len(p.transfers) for p in postings) <= SMALL:
         db.session.flush()  # what the session has not written yet comes before the entry
         outcome = small_posts.write(_asked(postings, by=by, at=at))
         if not outcome.suffices:
             raise InsufficientBalance(_l("The balance does not suffice."))
         claimed = outcome.claimed
+    else:
+        claimed = _write_many(postings, by=by, at=at)
     if len(claimed) < len(postings):
         stage(postings, claimed)
         post_staged(by=by, at=at, subject=postings[0].key)
         keys = select(LedgerKey.key, LedgerKey.entry_id).where(LedgerKey.key.in_(select(_e.c.key)))
         claimed = dict(db.session.execute(keys).all())
     return dict(claimed)
+
+
+def _write_many(postings: Sequence[Posting], *, by: Actor, at: datetime) -> Mapping[str, int]:
+    """Write the postings if all keys are free; the entry ids of those that were free.
+
+    What ``post_staged`` does, but the transfers go straight to where they stay.
+    """
+    staging.clear()
+    ids = staging.allot_ids(len(postings))
+    columns = [_columns(p, ordinal) for ordinal, p in enumerate(postings)]
+    dated = zip(columns, ids, postings, strict=True)
+    rows = ((*column.values(), id_, p.effective_on.isoformat()) for column, id_, p in dated)
+    insert_rows(_e, [*columns[0], "entry_id", "effective_on"], rows)
+    if _claim_free_keys() < len(postings):
+        named = select(LedgerKey.key, LedgerKey.entry_id).where(among(LedgerKey.key, [p.key for p in postings]))
+        ours = set(ids)
+        return {key: entry_id for key, entry_id in db.session.execute(named).all() if entry_id in ours}
+    insert_rows(staging.change, ["account_id", "delta"], sorted(_changes(postings).items()))
+    _hold_and_see()
+    _write_entries(at)
+    insert_rows(
+        core(LedgerTransfer),
+        _TRANSFER,
+        (
+            (id_, seq, t.source_id, t.target_id, t.unit.value, t.amount)
+            for id_, p in zip(ids, postings, strict=True)
+            for seq, t in enumerate(p.transfers)
+        ),
+    )
+    _write_details()
+    balances.apply_staged_changes()
+    audit.record(DEED, f"entry:{postings[0].key}", by=by, at=at, facts=f"entries={len(postings)}")
+    return dict(zip((p.key for p in postings), ids, strict=True))
 
 
 def stage(postings: Sequence[Posting], claimed: Mapping[str, int]) -> None:
@@ -212,10 +248,10 @@ def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
     """
     new = _claim_keys()
     staging.sum_changes()
-    locks.lock_changed_balances()
-    _refuse_negative()
+    _hold_and_see()
     _write_entries(at)
     _write_transfers()
+    _write_details()
     balances.apply_staged_changes()
     audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
     return new
@@ -248,21 +284,18 @@ def details_digest(salt: bytes, details: str) -> bytes:
 
 
 _e, _t = staging.entry, staging.transfer
+_TRANSFER = ["entry_id", "seq", "source_id", "target_id", "unit", "amount"]
 
 
 def _asked(postings: Sequence[Posting], *, by: Actor, at: datetime) -> small_posts.Asked:
     when = to_microseconds(at)
     entries, transfers = [], []
-    changes: dict[int, int] = {}
     for ordinal, p in enumerate(postings):
         dated = {"posted_at": when, "effective_on": p.effective_on.isoformat()}
         entries.append({**dated, **_columns(p, ordinal)})
         for seq, t in enumerate(p.transfers):
             transfers.append({"ordinal": ordinal, **_transfer(t, seq)})
-            changes[t.source_id] = changes.get(t.source_id, 0) - t.amount
-            changes[t.target_id] = changes.get(t.target_id, 0) + t.amount
-    if any(abs(delta) > MAX_AMOUNT for delta in changes.values()):
-        raise BadPosting(_l("The transfers together move more than the ledger can hold."))
+    changes = _changes(postings)
     event = audit.event(DEED, f"entry:{postings[0].key}", by=by, at=at, facts=f"entries={len(postings)}")
     return small_posts.Asked(
         entries,
@@ -270,6 +303,18 @@ def _asked(postings: Sequence[Posting], *, by: Actor, at: datetime) -> small_pos
         [{"account_id": id_, "delta": changes[id_]} for id_ in sorted(changes)],
         {**event, "at": when},
     )
+
+
+def _changes(postings: Sequence[Posting]) -> dict[int, int]:
+    """What the postings do to each ledger account."""
+    changes: dict[int, int] = {}
+    for p in postings:
+        for t in p.transfers:
+            changes[t.source_id] = changes.get(t.source_id, 0) - t.amount
+            changes[t.target_id] = changes.get(t.target_id, 0) + t.amount
+    if any(abs(delta) > MAX_AMOUNT for delta in changes.values()):
+        raise BadPosting(_l("The transfers together move more than the ledger can hold."))
+    return changes
 
 
 def _columns(posting: Posting, ordinal: int) -> dict[str, Any]:
@@ -286,14 +331,8 @@ def _columns(posting: Posting, ordinal: int) -> dict[str, Any]:
     }
 
 
-def _transfer(transfer: Transfer, seq: int) -> dict[str, Any]:
-    return {
-        "seq": seq,
-        "source_id": transfer.source_id,
-        "target_id": transfer.target_id,
-        "unit": transfer.unit,
-        "amount": transfer.amount,
-    }
+def _transfer(t: Transfer, seq: int) -> dict[str, Any]:
+    return {"seq": seq, "source_id": t.source_id, "target_id": t.target_id, "unit": t.unit, "amount": t.amount}
 
 
 def _check(postings: Sequence[Posting]) -> None:
@@ -311,15 +350,9 @@ def _check(postings: Sequence[Posting]) -> None:
 
 def _claim_keys() -> int:
     """Write the keys; those that are there already must stand for the same content."""
-    claimed = db.session.execute(
-        insert_or_ignore(LedgerKey).from_select(
-            ["key", "entry_id"],
-            # SQLite reads ON after a bare SELECT as a join: the WHERE keeps the two apart.
-            select(_e.c.key, _e.c.entry_id).where(true()).order_by(_e.c.key),
-        )
-    )
+    claimed = _claim_free_keys()
     staged = db.session.execute(select(func.count()).select_from(_e)).scalar_one()
-    if rows_of(claimed) == staged:
+    if claimed == staged:
         return int(staged)
     other = db.session.execute(_reused_with_other_content().limit(1)).scalar_one_or_none()
     if other is not None:
@@ -327,6 +360,13 @@ def _claim_keys() -> int:
     repeated = select(LedgerKey.key).where(LedgerKey.key == _e.c.key, LedgerKey.entry_id != _e.c.entry_id)
     # All others are new: their keys were written just now, or before by this very transaction.
     return int(staged) - rows_of(db.session.execute(update(_e).where(repeated.exists()).values(is_new=False)))
+
+
+def _claim_free_keys() -> int:
+    """Write the keys that are free; how many were."""
+    # SQLite reads ON after a bare SELECT as a join: the WHERE keeps the two apart.
+    keys = select(_e.c.key, _e.c.entry_id).where(true()).order_by(_e.c.key)
+    return rows_of(db.session.execute(insert_or_ignore(LedgerKey).from_select(["key", "entry_id"], keys)))
 
 
 def _reused_with_other_content() -> Select[str]:
@@ -368,12 +408,14 @@ def _reused_with_other_content() -> Select[str]:
     )
 
 
-def _refuse_negative() -> None:
+def _hold_and_see() -> None:
+    """Hold the balances that change, and see that none of them falls below zero."""
+    locks.lock_changed_balances()
     change = staging.change
     short = (
         select(change.c.account_id)
         .join(LedgerBalance, LedgerBalance.account_id == change.c.account_id)
-        .where(LedgerBalance.amount + change.c.delta < 0)
+        .where(change.c.delta < 0, LedgerBalance.amount + change.c.delta < 0)
         .limit(1)
     )
     if db.session.execute(short).first() is not None:
@@ -381,31 +423,24 @@ def _refuse_negative() -> None:
 
 
 def _write_entries(at: datetime) -> None:
-    db.session.execute(
-        insert(core(LedgerEntry)).from_select(
-            ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"],
-            select(
-                _e.c.entry_id,
-                _e.c.key,
-                _e.c.kind,
-                literal(at, Instant),
-                _e.c.effective_on,
-                _e.c.details_digest,
-                _e.c.corrects_id,
-            ).where(_e.c.is_new),
-        )
-    )
+    e = _e.c
+    new = select(e.entry_id, e.key, e.kind, literal(at, Instant), e.effective_on, e.details_digest, e.corrects_id)
+    names = ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"]
+    db.session.execute(insert(core(LedgerEntry)).from_select(names, new.where(e.is_new)))
 
 
 def _write_transfers() -> None:
     db.session.execute(
         insert(core(LedgerTransfer)).from_select(
-            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
+            _TRANSFER,
             select(_t.c.entry_id, _t.c.seq, _t.c.source_id, _t.c.target_id, _t.c.unit, _t.c.amount)
             .join(_e, _e.c.entry_id == _t.c.entry_id)
             .where(_e.c.is_new),
         )
     )
+
+
+def _write_details() -> None:
     db.session.execute(
         insert(core(LedgerDetail)).from_select(
             ["entry_id", "salt", "details"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from datetime import UTC, date, datetime
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from enrollment.models import BenefitAccount, Worker
-from exchange.bulk import among, insert_rows
+from exchange.bulk import Prepared, among, insert_rows, uncollected
 from exchange.database import core, db, in_unit_of_work, unit_of_work
 
 COLUMNS = ("legal_name", "email", "phone", "place", "born_on", "registered_at")
@@ -74,3 +75,37 @@ class TestAmong:
         insert_people(["Ada"])
 
         assert db.session.execute(select(Worker.id).where(among(Worker.legal_name, []))).all() == []
+
+
+class TestPrepared:
+    def test_finds_the_rows_as_they_were_given(self) -> None:
+        rows = [(place, None if place % 2 else -place, name) for place, name in enumerate(ODD)]
+        asking = Prepared(
+            "SELECT p.place + {more}, p.other, p.word FROM {rows} WHERE true ORDER BY 1",
+            "p", ["more"], place="bigint", other="bigint", word="text",
+        )  # fmt: skip
+
+        found = asking.run(rows, more=0)
+
+        assert [tuple(row) for row in found] == rows
+
+    def test_raises_what_sqlalchemy_raises(self) -> None:
+        twice = Prepared("INSERT INTO worker (id) SELECT p.id FROM {rows}", "p", id="bigint")
+
+        with pytest.raises(IntegrityError):
+            in_unit_of_work(lambda: twice.run([(1,), (1,)]))
+
+
+class TestUncollected:
+    def test_collects_again_afterwards_whatever_happened(self) -> None:
+        found = []
+
+        def fail() -> None:
+            with uncollected(), uncollected():
+                found.append(gc.isenabled())
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+
+        assert [*found, gc.isenabled()] == [False, True]

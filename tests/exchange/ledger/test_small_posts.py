@@ -266,3 +266,28 @@ def is_anybody_waiting() -> bool:
     """Whether a connection to this database waits for a lock."""
     asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     return bool(db.session.execute(text(asked)).scalar_one())
+
+
+class TestManyPostings:
+    """More than ``SMALL``: their transfers go straight to where they stay."""
+
+    def test_write_each_once_when_some_are_there_already(self, books: Books) -> None:
+        moves = (books.money, books.worker(1), 2), (books.money, books.pool, 1)
+        many = [entry(f"deed:{n}", *moves, details=f"words {n}") for n in range(SMALL // 2)]
+
+        earlier = post(*many[: SMALL // 3 + 1])
+        ids = post(*many)
+
+        assert earlier.items() <= ids.items() and len(ids) == len(many)
+        assert balance(books.worker(1)) == 2 * len(many)
+        assert db.session.get_one(LedgerDetail, ids["deed:7"]).details == "words 7"
+
+    def test_are_refused_together_when_one_balance_does_not_suffice(self, books: Books) -> None:
+        lines = [books.worker(n) for n in range(1, 4)]
+        many = [entry(f"deed:{n}", (books.money, lines[n % 3], 1)) for n in range(SMALL)]
+
+        with pytest.raises(InsufficientBalance):
+            post(*many, entry("too much", (lines[1], books.pool, SMALL)))
+
+        assert post(entry("deed:1", (books.money, lines[1], 5)))
+        assert balance(lines[1]) == 5
