@@ -31,7 +31,7 @@ import providers.figures
 import providers.jobs
 import providers.pages
 from enrollment import contributions
-from exchange import settings
+from exchange import remembered, settings
 from exchange.database import db
 from exchange.identity.login import sessions, sign_in
 from exchange.pages import demo
@@ -72,6 +72,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     Migrate(app, db, directory=str(settings.ROOT / "migrations"), compare_type=False)
     sessions.init_app(app)
     shell.init_app(app)
+    remembered.init_app(app)
     log.init_app(app)
     sign_in.init_app(app)
     gateway.init_app(app, LocalGateway())

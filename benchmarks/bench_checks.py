@@ -1,6 +1,6 @@
 """What does the daily reserve check of five hundred providers cost, and what do the figures that it cites?
 
-The check reads balances and writes a row for each provider; statements of the same journal are made
+The check reads sums kept of the books and writes a row for each provider; statements of the same journal are made
 afterwards (``bench_statement``). Some postings are not sealed yet, as it is while the sealer keeps up.
 The limit is one raw sum over the same balances, by provider.
 """
@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from benchmarks.crowd import BY, EFFECTIVE, Crowd, gather
 from benchmarks.engines import ENGINES, Figures, apart, application
+from benchmarks.history import count_totals
 from benchmarks.sizes import peak_mb, sized, tell
 from enrollment import liability_statements
 from exchange.database import db, in_unit_of_work, is_sqlite, to_microseconds
@@ -41,6 +42,7 @@ def measure(engine: str) -> Figures:
     with application(engine):
         crowd = gather(WORKERS)
         spread(WORKERS)
+        in_unit_of_work(count_totals)
         raw = timed(lambda: db.session.execute(text(_RAW)).all())
         began = time.perf_counter()
         in_unit_of_work(lambda: check(crowd))

@@ -18,6 +18,7 @@ from enrollment.models import EnrollmentWindow, Switch
 from enrollment.rehearsal import Rehearsal
 from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Actor
+from exchange.ledger import totals
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.money import Unit
 from exchange.policy.document import Policy
@@ -56,13 +57,13 @@ class Conservation:
 
 
 def conservation(rehearsal: Rehearsal) -> Conservation:
-    """All workers' lines, and what the rehearsed moves would make of them; one statement."""
-    a, b = LedgerAccount, LedgerBalance
+    """All workers' lines, and what the rehearsed moves would make of them; a few statements."""
+    total = totals.current().c
+    key_of_line = (total.organization_id, total.component, total.unit)
     rows = (
-        select(a.organization_id, a.component, a.unit, func.sum(b.amount).cast(BigInteger))
-        .join(b, b.account_id == a.id)
-        .where(a.kind == AccountKind.WORKER)
-        .group_by(a.organization_id, a.component, a.unit)
+        select(*key_of_line, func.sum(total.amount).cast(BigInteger))
+        .where(total.kind == AccountKind.WORKER)
+        .group_by(*key_of_line)
     )
     before = {(org, component, unit): int(amount) for org, component, unit, amount in db.session.execute(rows)}
     leaves: dict[tuple[int, str, Unit], int] = {}
@@ -76,14 +77,14 @@ def conservation(rehearsal: Rehearsal) -> Conservation:
         for key in sorted({*before, *leaves, *comes})
         if before.get(key) or key in leaves or key in comes
     ]
-    totals = {
+    units = {
         unit: (
             sum(line.before for line in lines if line.unit is unit),
             sum(line.after for line in lines if line.unit is unit),
         )
         for unit in Unit
     }
-    return Conservation(lines, totals)
+    return Conservation(lines, units)
 
 
 @dataclass(frozen=True, slots=True)

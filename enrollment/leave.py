@@ -343,12 +343,9 @@ def waiting(actor: Actor) -> Select[LeaveRequest]:
     return select(r).where(_requests_of(actor), r.state == LeaveState.ASKED).order_by(r.asked_at, r.id)
 
 
-def overdue(actor: Actor, *, policy: Policy, at: datetime) -> list[LeaveRequest]:
-    """What should have been answered by now, the oldest first."""
-    today = local_date(at, policy.zone)
-    limit = at - timedelta(days=policy.withdrawals.decide_within_days)
-    old = waiting(actor).where(LeaveRequest.asked_at <= limit)
-    return [request for request in db.session.execute(old).scalars() if due_on(request, policy) < today]
+def is_overdue(request: LeaveRequest, *, policy: Policy, at: datetime) -> bool:
+    """Whether a request that waits should have been answered by now."""
+    return due_on(request, policy) < local_date(at, policy.zone)
 
 
 # --- states ---------------------------------------------------------------------------------------

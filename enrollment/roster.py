@@ -6,23 +6,27 @@ whoever has the number can report work under it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Select, func, select
 
 from enrollment import leave
 from enrollment.leave import Leave
 from enrollment.models import BenefitAccount, LeaveRequest, Membership, Worker
+from exchange import bulk
 from exchange.database import db
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
+from exchange.ledger import totals
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.money import Unit
 from exchange.policy.document import Policy
 from providers.models import Package
+
+AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +56,83 @@ class RequestShown:
     refusal_to_approve: Refusal | None
 
 
-_owed = (
-    select(
-        LedgerAccount.holder_id,
-        LedgerAccount.organization_id,
-        func.sum(LedgerBalance.amount).filter(LedgerAccount.unit == Unit.USD).cast(BigInteger).label("cents"),
-        func.sum(LedgerBalance.amount).filter(LedgerAccount.unit == Unit.MIN).cast(BigInteger).label("minutes"),
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member and what the provider owes him: cents, and minutes of leave."""
+
+    name: str
+    number: str
+    package: str
+    since: datetime
+    cents: int
+    minutes: int
+
+
+def members_of(provider_id: int, *, wanted: str = "", by: str = "") -> Select[int]:
+    """A SELECT of the members' benefit accounts (``account_id``) whose name has ``wanted`` in it.
+
+    ``by``: the column of ``sortable`` that it will be ordered by. Nothing else is joined: names are read for those
+    who are shown, by ``shown``, and not for all among whom they are chosen.
+    """
+    rows = select(Membership.benefit_account_id.label("account_id")).where(_is_member(provider_id))
+    if wanted or by == "name":
+        rows = rows.join(BenefitAccount, BenefitAccount.id == Membership.benefit_account_id)
+        rows = rows.join(Worker, Worker.id == BenefitAccount.worker_id)
+    if by == "package":
+        rows = rows.join(Package, Package.id == Membership.package_id)
+    return rows.where(Worker.legal_name.icontains(wanted, autoescape=True)) if wanted else rows
+
+
+def counted(provider_id: int) -> Select[int]:
+    """A SELECT of as many rows as there are members, which an index answers."""
+    return select(Membership.provider_id).where(_is_member(provider_id))
+
+
+def shown(provider_id: int, account_ids: Sequence[int]) -> list[Member]:
+    """These members, in this order, with what the provider owes each: two statements however many."""
+    a, b = LedgerAccount, LedgerBalance
+    owed = (
+        select(a.holder_id, a.unit, func.sum(b.amount).cast(BigInteger))
+        .join(b, b.account_id == a.id)
+        .where(a.kind == AccountKind.WORKER, a.organization_id == provider_id, bulk.among(a.holder_id, account_ids))
+        .group_by(a.holder_id, a.unit)
     )
-    .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
-    .where(LedgerAccount.kind == AccountKind.WORKER)
-    .group_by(LedgerAccount.holder_id, LedgerAccount.organization_id)
-)
-
-
-def members_of(provider_id: int, wanted: str) -> Select[*tuple[Any, ...]]:
-    """A SELECT of the members (name, number, package, since, cents, minutes) whose name has ``wanted`` in it."""
-    owed = _owed.where(LedgerAccount.organization_id == provider_id).subquery("owed")
+    amounts = {(holder, unit): int(amount) for holder, unit, amount in db.session.execute(owed)}
     rows = (
         select(
-            Worker.legal_name.label("name"),
-            BenefitAccount.number,
-            Package.name.label("package"),
-            Membership.starts_at.label("since"),
-            func.coalesce(owed.c.cents, 0).label("cents"),
-            func.coalesce(owed.c.minutes, 0).label("minutes"),
+            BenefitAccount.id, Worker.legal_name, BenefitAccount.number, Package.name.label("package"),
+            Membership.starts_at,
         )
-        .select_from(Membership)
-        .join(BenefitAccount, BenefitAccount.id == Membership.benefit_account_id)
         .join(Worker, Worker.id == BenefitAccount.worker_id)
+        .join(Membership, Membership.benefit_account_id == BenefitAccount.id)
         .join(Package, Package.id == Membership.package_id)
-        .outerjoin(owed, owed.c.holder_id == BenefitAccount.id)
-        .where(Membership.provider_id == provider_id, Membership.ends_at.is_(None))
-    )
-    return rows.where(Worker.legal_name.icontains(wanted, autoescape=True)) if wanted else rows
+        .where(_is_member(provider_id), bulk.among(BenefitAccount.id, account_ids))
+    )  # fmt: skip
+    found = {
+        row.id: Member(
+            row.legal_name,
+            row.number,
+            row.package,
+            row.starts_at,
+            amounts.get((row.id, Unit.USD), 0),
+            amounts.get((row.id, Unit.MIN), 0),
+        )
+        for row in db.session.execute(rows)
+    }
+    return [found[id_] for id_ in account_ids if id_ in found]
+
+
+def everybody(provider_id: int, *, at_once: int = AT_ONCE) -> Iterator[Member]:
+    """All members for a file: a piece at a time, each in a transaction of its own that is over when read."""
+    ids = db.session.execute(members_of(provider_id).order_by(key())).scalars().all()
+    for start in range(0, len(ids), at_once):
+        piece = shown(provider_id, ids[start : start + at_once])
+        db.session.rollback()
+        yield from piece
+
+
+def _is_member(provider_id: int) -> ColumnElement[bool]:
+    return (Membership.provider_id == provider_id) & Membership.ends_at.is_(None)
 
 
 def sortable() -> Mapping[str, ColumnElement[Any]]:
@@ -98,20 +146,17 @@ def sortable() -> Mapping[str, ColumnElement[Any]]:
 
 def key() -> ColumnElement[Any]:
     """What settles ties in that order."""
-    return BenefitAccount.id.expression
+    return Membership.benefit_account_id.expression
 
 
 def totals_of(provider_id: int) -> Totals:
     """How many members, and what all of them are owed."""
-    members = db.session.execute(
-        select(func.count()).where(Membership.provider_id == provider_id, Membership.ends_at.is_(None))
-    ).scalar_one()
-    a, b = LedgerAccount, LedgerBalance
+    members = db.session.execute(select(func.count()).where(_is_member(provider_id))).scalar_one()
+    total = totals.current().c
     rows = (
-        select(a.unit, func.sum(b.amount).cast(BigInteger))
-        .join(b, b.account_id == a.id)
-        .where(a.kind == AccountKind.WORKER, a.organization_id == provider_id)
-        .group_by(a.unit)
+        select(total.unit, func.sum(total.amount).cast(BigInteger))
+        .where(total.kind == AccountKind.WORKER, total.organization_id == provider_id)
+        .group_by(total.unit)
     )
     amounts = {unit: int(amount) for unit, amount in db.session.execute(rows)}
     return Totals(members, amounts.get(Unit.USD, 0), amounts.get(Unit.MIN, 0))

@@ -19,6 +19,7 @@ from exchange.database import db
 from exchange.identity.actors import Audience
 
 PER_PAGE = 50
+AT_ONCE = 1_000
 _A_DAY = timedelta(days=1)
 
 
@@ -65,9 +66,15 @@ def stretch(wanted: Wanted, *, zone: str, before: int | None = None, after: int 
 
 
 def everything(wanted: Wanted, *, zone: str, at_most: int) -> Iterator[Row[Any]]:
-    """The same as one list, for a file."""
-    rows = _selected(wanted, zone=zone).order_by(AuditEvent.id.desc()).limit(at_most)
-    yield from db.session.execute(rows)
+    """The same as one list, for a file: a piece at a time, each in a transaction of its own that is over when read."""
+    rows = _selected(wanted, zone=zone).order_by(AuditEvent.id.desc())
+    left, piece = at_most, list(db.session.execute(rows.limit(min(at_most, AT_ONCE))))
+    while piece:
+        db.session.rollback()
+        yield from piece
+        left -= len(piece)
+        following = rows.where(AuditEvent.id < piece[-1].id).limit(min(left, AT_ONCE))
+        piece = list(db.session.execute(following)) if left else []
 
 
 def _selected(wanted: Wanted, *, zone: str) -> Select[*tuple[Any, ...]]:

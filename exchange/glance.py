@@ -47,6 +47,8 @@ class Glance:
         parameters = compiled.parameters(given)
         try:
             return _at_the_driver(compiled.words, parameters)
+        except psycopg.errors.QueryCanceled as error:  # it took too long, and would again
+            raise OperationalError(compiled.words, None, error) from error
         except _BROKEN:
             try:
                 return _at_the_driver(compiled.words, parameters)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from typing import Final
 
 from flask import current_app
 from flask_babel import lazy_gettext as _l
 
-from exchange import outgoing_mail
+from exchange import clock, outgoing_mail
+from exchange.database import in_unit_of_work
 from exchange.identity.actors import Actor
-from exchange.ledger import balances, invariants
-from exchange.scheduler.jobs import Due, Outcome, daily_job, job
+from exchange.ledger import balances, invariants, totals
+from exchange.scheduler.jobs import Due, Hold, Outcome, daily_job, job, long_job
 from exchange.scheduler.runner import ask_the_rules
+
+# What is not counted yet is added at each question: a minute's postings cost it little.
+PATIENCE: Final = timedelta(seconds=30)
+LATE: Final = timedelta(minutes=10)
 
 
 @daily_job(
@@ -29,6 +35,32 @@ def fold_shared_balances(_on: date, *, by: Actor, at: datetime) -> str:  # noqa:
     while part := balances.fold():
         folded += part
     return f"{folded:,} changes folded"
+
+
+def _uncounted(now: datetime) -> Sequence[Due]:
+    oldest = totals.oldest_uncounted()
+    if oldest is None or oldest.posted_at + PATIENCE > now:
+        return []
+    return [Due(f"e-{oldest.entry_id}", oldest.posted_at, oldest.posted_at + LATE)]
+
+
+@long_job(
+    "count-totals",
+    _l("Adds new entries of the journal to the sums that are kept of it, so that pages and checks need not."),
+    due=_uncounted,
+    order=86,
+)
+def count_totals(_oldest: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - moves nothing, so nobody acts
+    """Count everything that is committed by now, a piece in each unit of work."""
+    counted = 0
+
+    def work() -> int:
+        hold(f"{counted:,} entries counted")
+        return totals.count(at=clock.now())
+
+    while part := in_unit_of_work(work):
+        counted += part
+    return f"{counted:,} entries counted"
 
 
 @daily_job(

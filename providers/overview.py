@@ -135,6 +135,12 @@ def waiting(on: date) -> Waiting:
     return Waiting(*(db.session.execute(one).scalar_one() for one in counted))
 
 
+def newest() -> tuple[int | None, ...]:
+    """The last check, finding and decision: with who is on file and what waits, all that ``places`` follows from."""
+    ids = (select(func.max(table.id)).scalar_subquery() for table in (ReserveCheck, Finding, ProviderDecision))
+    return tuple(db.session.execute(select(*ids)).one())
+
+
 def _filed_as_of(checks: Mapping[int, ReserveCheck]) -> dict[int, date]:
     """As of which day each provider's filing is that its last check counted."""
     ids = {check.filing_id for check in checks.values() if check.filing_id is not None}

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Subquery, func, select, union_all
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy import BigInteger, ColumnElement, Select, SQLColumnExpression, Subquery, func, select, union_all
 
 from exchange.calendar import first_instant
 from exchange.clock import local_date
 from exchange.database import db
-from exchange.ledger import earlier
-from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
-from exchange.ledger.journal import LedgerEntry, LedgerTransfer
+from exchange.ledger import earlier, totals
+from exchange.ledger.accounts import AccountKind, LedgerAccount
 from exchange.money import Unit
 from exchange.policy.document import Policy, Requirement
 from exchange.settlement import SettlementBatch, SettlementPosition
@@ -157,12 +155,15 @@ def liabilities(provider_ids: Collection[int] | None, *, size: int | None = None
     Now, or when the sealed journal had ``size`` entries. Leave minutes are not added: their cash value
     was set aside in cents when they were earned.
     """
-    a, b = LedgerAccount, LedgerBalance
-    lines = (a.kind == AccountKind.WORKER) & (a.unit == Unit.USD) & _among(a.organization_id, provider_ids)
-    held = select(a.organization_id, b.amount.label("cents")).join(b, b.account_id == a.id).where(lines)
+    total = totals.current().c
+    is_owed = (total.kind == AccountKind.WORKER) & (total.unit == Unit.USD)
+    held = select(total.organization_id, total.amount.label("cents")).where(
+        is_owed, _among(total.organization_id, provider_ids)
+    )
     amounts = held.subquery()
     if size is not None:
-        net = earlier.net_after(size)
+        a, net = LedgerAccount, earlier.net_after(size)
+        lines = (a.kind == AccountKind.WORKER) & (a.unit == Unit.USD) & _among(a.organization_id, provider_ids)
         since = select(a.organization_id, -net.c.amount).join(net, net.c.account_id == a.id).where(lines)
         amounts = union_all(held, since).subquery()
     cents = func.sum(amounts.c.cents).cast(BigInteger)
@@ -174,7 +175,7 @@ def _all_standing(facts: Mapping[int, Position], *, policy: Policy, on: date) ->
     return {id_: reserves.standing(position, rules=policy.reserves, on=on) for id_, position in facts.items()}
 
 
-def _among(column: QueryableAttribute[int], provider_ids: Collection[int] | None) -> ColumnElement[bool]:
+def _among(column: SQLColumnExpression[int], provider_ids: Collection[int] | None) -> ColumnElement[bool]:
     """The providers asked for; all of them when none are named."""
     every = select(Provider.organization_id)
     return column.in_(every if provider_ids is None else provider_ids)
@@ -182,25 +183,14 @@ def _among(column: QueryableAttribute[int], provider_ids: Collection[int] | None
 
 def _pooled(provider_ids: Collection[int] | None, *, rules: Requirement, on: date) -> dict[int, tuple[int, int]]:
     """What came into each provider's pools in the weeks that count, corrections deducted, and how many weeks."""
-    pool = (LedgerAccount.kind == AccountKind.POOL) & (LedgerAccount.unit == Unit.USD)
-    in_time = LedgerEntry.effective_on.between(reserves.averaged_from(rules, on), on)
-    t, a, e = LedgerTransfer, LedgerAccount, LedgerEntry
-    came = (
-        select(a.organization_id, t.amount.label("cents"), e.effective_on)
-        .join(t, t.target_id == a.id)
-        .join(e, e.id == t.entry_id)
-        .where(pool, in_time, _among(a.organization_id, provider_ids))
+    day = totals.pool_days().c
+    rows = (
+        select(day.organization_id, func.sum(day.cents).cast(BigInteger), func.min(day.effective_on))
+        .where(
+            day.effective_on.between(reserves.averaged_from(rules, on), on), _among(day.organization_id, provider_ids)
+        )
+        .group_by(day.organization_id)
     )
-    taken_back = (
-        select(a.organization_id, (-t.amount).label("cents"), e.effective_on)
-        .join(t, t.source_id == a.id)
-        .join(e, e.id == t.entry_id)
-        .where(pool, in_time, e.corrects_id.is_not(None), _among(a.organization_id, provider_ids))
-    )
-    moves = union_all(came, taken_back).subquery()
-    rows = select(
-        moves.c.organization_id, func.sum(moves.c.cents).cast(BigInteger), func.min(moves.c.effective_on)
-    ).group_by(moves.c.organization_id)
     return {
         id_: (cents, reserves.weeks_counted(rules, first_on=first_on, on=on))
         for id_, cents, first_on in db.session.execute(rows)

@@ -123,7 +123,8 @@ class Visitor(FlaskClient):
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         """See ``FlaskClient.open``. Afterwards the test sees what the request committed."""
-        response = contextvars.Context().run(super().open, *args, **kwargs)
+        # What is written while it is sent is read to its end within the request, as a server does.
+        response = contextvars.Context().run(super().open, *args, **{"buffered": True, **kwargs})
         if db.session.registry.has():
             db.session.rollback()
         return response

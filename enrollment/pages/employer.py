@@ -8,10 +8,10 @@ from flask import Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, Select, SQLColumnExpression, func, select
+from sqlalchemy import Select, select
 
-from enrollment import contributions, employers
-from enrollment.models import BenefitAccount, Contribution, Employment, Remittance, RemittanceState
+from enrollment import contributions, employed, employers
+from enrollment.models import BenefitAccount, Contribution, Remittance, RemittanceState
 from exchange import clock
 from exchange.database import db, in_unit_of_work
 from exchange.exports import to_csv
@@ -156,35 +156,10 @@ def export(remittance_id: int) -> Response:
 def workers() -> str:
     """Everybody that this employer has reported work for: account numbers, never names."""
     employer = employers.of_actor(access.current_actor())
-    c = Contribution
-    paid = (
-        select(
-            c.benefit_account_id,
-            func.count().label("lines"),
-            func.sum(c.owed_cents + c.extra_cents + c.late_cents).cast(BigInteger).label("cents"),
-        )
-        .where(c.employer_id == employer.organization_id, c.entry_id.is_not(None), c.reversed_by_id.is_(None))
-        .group_by(c.benefit_account_id)
-        .subquery()
-    )
-    columns: dict[str, SQLColumnExpression[Any]] = {
-        "number": BenefitAccount.number,
-        "first": Employment.first_worked_on,
-        "last": Employment.last_worked_on,
-        "paid": func.coalesce(paid.c.cents, 0),
-    }
+    columns = employed.sortable(employer.organization_id)
     sort = tables.asked_sort(columns, default="-last")
-    rows: Select[*tuple[Any, ...]] = (
-        select(
-            BenefitAccount.number,
-            Employment.first_worked_on,
-            Employment.last_worked_on,
-            func.coalesce(paid.c.lines, 0).label("lines"),
-            columns["paid"].label("cents"),
-        )
-        .join(BenefitAccount, BenefitAccount.id == Employment.benefit_account_id)
-        .outerjoin(paid, paid.c.benefit_account_id == Employment.benefit_account_id)
-        .where(Employment.employer_id == employer.organization_id)
-        .order_by(*tables.order_of(sort, columns, last=BenefitAccount.id))
-    )
-    return render_template("employer/workers.html", page=tables.read_page(rows, number=tables.asked_page()), sort=sort)
+    order = tables.order_of(sort, columns, last=employed.key())
+    rows = employed.workers_of(employer.organization_id, by=sort.name).order_by(*order)
+    page = tables.read_page(rows, number=tables.asked_page(), counting=employed.counted(employer.organization_id))
+    shown = employed.shown(employer.organization_id, [row.account_id for row in page.rows])
+    return render_template("employer/workers.html", page=page, workers=shown, sort=sort)

@@ -43,6 +43,8 @@ switches_bp.add_to_nav("show_all", _l("Switches"), order=25)
 
 PER_PAGE: Final = 25
 MOST_LINES: Final = 200
+MOST_LISTED: Final = 2_000
+"""Switches that a list can be paged to: whoever looks for another one narrows it."""
 """Of the conservation report on the page; the CSV file has all of them."""
 _IN_WORK: Final = frozenset({"closed", "ordered", "cutting", "rolling_back"})
 AGAIN_AFTER: Final = 5
@@ -259,7 +261,7 @@ def show_switches() -> str:
     )
     return render_template(
         "operator/switches.html",
-        page=None if trouble else _page(switch_list.listed(wanted)),
+        page=None if trouble else _page(switch_list.listed(wanted), at_most=MOST_LISTED),
         trouble=trouble,
         asked=asked,
         written=request.args.get("number", ""),
@@ -272,8 +274,8 @@ def show_switches() -> str:
     )
 
 
-def _page(statement: Select[*tuple[Any, ...]]) -> tables.Page[Any]:
-    return tables.read_page(statement, number=tables.asked_page(), per_page=PER_PAGE)
+def _page(statement: Select[*tuple[Any, ...]], *, at_most: int | None = None) -> tables.Page[Any]:
+    return tables.read_page(statement, number=tables.asked_page(), per_page=PER_PAGE, at_most=at_most)
 
 
 @switches_bp.route("/<int:switch_id>", methods=["GET", "POST"], endpoint="show")

@@ -14,7 +14,7 @@ from flask_babel import lazy_gettext as _l
 from enrollment import leave, roster
 from enrollment.models import LeaveRequest
 from exchange import clock, exports
-from exchange.database import db, in_unit_of_work
+from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access
 from exchange.identity.access import current_actor
@@ -40,14 +40,20 @@ def show() -> str:
     """Who is with the provider now, and what it owes each."""
     provider_id = access.require_organization(current_actor())
     columns = roster.sortable()
-    sort = tables.asked_sort(columns, default="name")
+    sort = tables.asked_sort(columns, default="-since")
     wanted = request.args.get("q", "").strip()
-    statement = roster.members_of(provider_id, wanted).order_by(
+    statement = roster.members_of(provider_id, wanted=wanted, by=sort.name).order_by(
         *tables.order_of(sort, columns, last=roster.key())
-    )  # fmt: skip
-    page = tables.read_page(statement, number=tables.asked_page())
+    )
+    counting = None if wanted else roster.counted(provider_id)
+    page = tables.read_page(statement, number=tables.asked_page(), counting=counting)
     return render_template(
-        "provider/members.html", page=page, sort=sort, wanted=wanted, totals=roster.totals_of(provider_id)
+        "provider/members.html",
+        page=page,
+        members=roster.shown(provider_id, [row.account_id for row in page.rows]),
+        sort=sort,
+        wanted=wanted,
+        totals=roster.totals_of(provider_id),
     )
 
 
@@ -63,11 +69,11 @@ def as_csv() -> Response:
         _l("Cents"),
         _l("Minutes of leave"),
     ]
-    rows = [
-        (row.name, "••••" + row.number[-4:], row.package, row.since, row.cents, row.minutes)
-        for row in db.session.execute(roster.members_of(provider_id, "").order_by(roster.key()))
-    ]
-    return csv_answer(exports.to_csv(headings, rows), "members.csv")
+    rows = (
+        (one.name, "••••" + one.number[-4:], one.package, one.since, one.cents, one.minutes)
+        for one in roster.everybody(provider_id)
+    )
+    return csv_answer(exports.csv_lines(headings, rows), "members.csv")
 
 
 # --- requests for leave ---------------------------------------------------------------------------
@@ -83,15 +89,13 @@ def show_leave() -> str:
     """What waits for an answer, the oldest first."""
     actor, at = current_actor(), clock.now()
     policy = versions.at_instant(at)
-    page = tables.page_of(
-        db.session.execute(leave.waiting(actor)).scalars().all(), number=tables.asked_page(), per_page=25
-    )
-    late = {one.id for one in leave.overdue(actor, policy=policy, at=at)}
+    page = tables.read_page(leave.waiting(actor), number=tables.asked_page(), per_page=25)
+    shown = [request for (request,) in page.rows]
     return render_template(
         "provider/leave.html",
         page=page,
-        late=late,
-        requests=roster.requests_shown(page.rows, policy=policy, by=actor),
+        late={one.id for one in shown if leave.is_overdue(one, policy=policy, at=at)},
+        requests=roster.requests_shown(shown, policy=policy, by=actor),
     )
 
 

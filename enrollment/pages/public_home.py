@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flask import current_app, render_template
+from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
 from enrollment import memberships, punctuality, windows
 from enrollment.models import EnrollmentWindow, Membership
-from exchange import clock
+from exchange import clock, remembered, revision
 from exchange.database import db
 from exchange.identity.actors import Audience
 from exchange.policy import versions
-from exchange.web import tables
+from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint
+from exchange.web.kept import Facts
 from providers import catalogue, profiles, shelf
 from providers.decisions import OFFERING
 from providers.models import Provider
@@ -45,19 +47,43 @@ class Placed:
     in_time_bp: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the first page is written from: the window that is open or comes next, and who is a member already."""
+
+    window: EnrollmentWindow | None
+    is_open: bool
+    members: int
+
+
 @bp.get("/")
-def front() -> str:
+def front() -> ResponseReturnValue:
     """The first page."""
-    at = clock.now()
-    window = windows.next_open_enrollment(at)
-    return render_template(
+    return kept.page(_seen, _front)
+
+
+def _seen() -> Facts[Seen]:
+    """Which window it is follows from the time; what it says, and the offers, from the market."""
+    moment = revision.moment()
+    window = windows.next_open_enrollment(moment.at)
+    seen = Seen(
+        window=window,
+        is_open=window is not None and window.opens_at <= moment.at,
+        members=remembered.counts("members of providers", _members)[""],
+    )
+    return Facts((moment.market, None if window is None else window.id, seen.is_open, seen.members), seen)
+
+
+def _front(seen: Seen) -> str:
+    window = seen.window
+    return kept.render(
         "public/home.html",
         window=window,
-        is_open=window is not None and window.opens_at <= at,
+        is_open=seen.is_open,
         effective_on=None
         if window is None or window.effective_at is None
         else clock.local_date(window.effective_at, current_app.config["PROGRAM_ZONE"]),
-        figures=_figures(window),
+        figures=_figures(window, seen.members),
     )
 
 
@@ -67,10 +93,11 @@ def league() -> str:
     at = clock.now()
     policy = versions.at_instant(at)
     year = catalogue.plan_year_to_choose(policy, catalogue.plan_years_on_sale(policy, at=at), at=at)
-    members, kept = memberships.counts(), punctuality.punctuality(policy=policy, at=at)
+    members = remembered.counts("members", memberships.counts)
+    punctual = punctuality.punctuality(policy=policy, at=at)
     lines = []
     for profile in profiles.profiles(year):
-        of_leavers = kept.get(profile.provider_id)
+        of_leavers = punctual.get(profile.provider_id)
         lines.append(
             Placed(
                 profile,
@@ -99,20 +126,18 @@ def league() -> str:
     )
 
 
-def _figures(window: EnrollmentWindow | None) -> Figures:
-    """Three counts, however large the market is."""
+def _figures(window: EnrollmentWindow | None, members: int) -> Figures:
+    """Two counts of what is on offer; how many members there are is known."""
     offering = select(func.count()).select_from(Provider).where(Provider.state.in_(OFFERING))
-    members = (
-        select(func.count())
-        .select_from(Membership)
-        .where(Membership.ends_at.is_(None), Membership.package_id.is_not(None))
-    )
     packages = 0
     if window is not None:
         sold = shelf.on_sale(window.plan_year).with_only_columns(func.count())
         packages = db.session.execute(sold).scalar_one()
-    return Figures(
-        providers=db.session.execute(offering).scalar_one(),
-        packages=packages,
-        members=db.session.execute(members).scalar_one(),
-    )
+    return Figures(providers=db.session.execute(offering).scalar_one(), packages=packages, members=members)
+
+
+def _members() -> dict[str, int]:
+    """Everybody who is with a provider."""
+    m = Membership
+    rows = select(func.count()).select_from(m).where(m.ends_at.is_(None), m.package_id.is_not(None))
+    return {"": db.session.execute(rows).scalar_one()}

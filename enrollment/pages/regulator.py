@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from flask import Response, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -14,17 +15,18 @@ from markupsafe import Markup
 from enrollment import memberships, projection, windows
 from enrollment.cutover import Flow
 from enrollment.projection import Movement
-from exchange import exports
+from exchange import exports, remembered, revision
 from exchange.identity import organizations
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import exchange_id
-from exchange.web import tables
+from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint
 from exchange.web.charts import Bar, Chart, Tone, ladder_chart, sparkline
 from exchange.web.downloads import csv_answer
 from exchange.web.filters import percent
+from exchange.web.kept import Facts
 from providers import overview
-from providers.overview import Place
+from providers.overview import Place, Waiting
 from providers.pages.occasion import Occasion, occasion
 from providers.pages.regulator import Compared, compared_standings
 from providers.pages.wording import KIND_WORDS, PROVIDER_STATES, TONES, TierShown, tier_bands, tiers_shown
@@ -56,16 +58,38 @@ class Moving:
     movement: Movement
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the list of providers is written from."""
+
+    now: Occasion
+    waiting: Waiting
+    members: Mapping[int, int]
+
+
 @bp.get("/")
-def show() -> str:
+def show() -> ResponseReturnValue:
     """Every provider: standing, figures, trend; narrowed and ordered by the address."""
-    now = occasion()
+    return kept.page(_seen, _show)
+
+
+def _seen() -> Facts[Seen]:
+    """Checks, findings and decisions come one after another and stay; what is answered waits no more."""
+    moment = revision.moment()
+    now = occasion(moment.at)
+    seen = Seen(now, overview.waiting(now.on), remembered.counts("members", memberships.counts))
+    members = tuple(sorted(seen.members.items()))
+    return Facts((moment.market, now.on, seen.waiting, overview.newest(), members), seen)
+
+
+def _show(seen: Seen) -> str:
+    now = seen.now
     tiers = tiers_shown(now.policy)
     sort = tables.asked_sort(dict.fromkeys(SORTS), default="standing")
-    rows = _rows(now, sort)
+    rows = _rows(now, sort, seen.members)
     page = tables.page_of(rows, number=tables.asked_page())
     anything = ("", _("Any"))
-    return render_template(
+    return kept.render(
         "regulator/overview.html",
         page=page,
         sort=sort,
@@ -73,7 +97,7 @@ def show() -> str:
         kinds=KIND_WORDS,
         states=PROVIDER_STATES,
         chart=_chart(page.rows, tiers, now),
-        waiting=overview.waiting(now.on),
+        waiting=seen.waiting,
         counts=[(tier, sum(row.place.tier == tier.code for row in rows)) for tier in tiers.values()],
         options={
             "tier": [anything, *((one.code, one.word) for one in tiers.values())],
@@ -87,7 +111,7 @@ def show() -> str:
 @bp.get("/providers.csv")
 def as_csv() -> Response:
     """The same providers as a file."""
-    now = occasion()
+    now, members = occasion(), remembered.counts("members", memberships.counts)
     headings = [
         _l("Provider"), _l("Kind"), _l("State"), _l("Tier"), _l("Since"), _l("Checked on"), _l("Ratio, basis points"),
         _l("Required, cents"), _l("Held, cents"), _l("Owed to workers, cents"), _l("Members"), _l("Filed as of"),
@@ -99,14 +123,13 @@ def as_csv() -> Response:
             one.required_cents, one.held_cents, one.liabilities_cents, row.members, one.filed_as_of, one.due_on,
             one.days_overdue, one.open_findings,
         )
-        for row in _rows(now, tables.asked_sort(dict.fromkeys(SORTS), default="standing"))
+        for row in _rows(now, tables.asked_sort(dict.fromkeys(SORTS), default="standing"), members)
         for one in [row.place]
     ]  # fmt: skip
     return csv_answer(exports.to_csv(headings, rows), "providers.csv")
 
 
-def _rows(now: Occasion, sort: tables.Sort) -> list[Row]:
-    members = memberships.counts()
+def _rows(now: Occasion, sort: tables.Sort, members: Mapping[int, int]) -> list[Row]:
     asked = {name: request.args.get(name, "").strip() for name in ("q", "tier", "state", "filing")}
     found = [
         Row(one, members.get(one.provider_id, 0), _trend(one))

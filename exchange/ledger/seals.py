@@ -23,8 +23,9 @@ from exchange.database import core, db, insert_or_ignore
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import Organization, OrganizationKind
-from exchange.ledger import encoding, merkle, notes
+from exchange.ledger import encoding, gaps, merkle, notes
 from exchange.ledger.encoding import SealedEntry, SealedTransfer
+from exchange.ledger.gaps import Span
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer
 from exchange.ledger.keys import KeyRing
 from exchange.ledger.merkle import Growing
@@ -208,31 +209,21 @@ def _remember_gaps(state: SealState, ids: Sequence[int]) -> None:
     late = [id_ for id_ in ids if id_ <= state.highest_entry_id]
     if late:
         _fill_gaps(late)
-    new_gaps = []
-    for id_ in ids[len(late) :]:
-        if id_ > state.highest_entry_id + 1:
-            new_gaps.append({"first_id": state.highest_entry_id + 1, "last_id": id_ - 1})
-        state.highest_entry_id = id_
+    new = ids[len(late) :]
+    new_gaps = [{"first_id": gap.first, "last_id": gap.last} for gap in gaps.between(state.highest_entry_id, new)]
     if new_gaps:
         db.session.execute(insert(core(SealGap)), new_gaps)
+    if new:
+        state.highest_entry_id = new[-1]
 
 
 def _fill_gaps(late: Sequence[int]) -> None:
     """Take sealed ids out of the gaps; what is left of each on either side stays one."""
     g = core(SealGap).c
     touched = select(g.first_id, g.last_id).where(g.last_id >= late[0], g.first_id <= late[-1]).order_by(g.first_id)
-    gaps = db.session.execute(touched).all()
-    left = []
-    for first, last in gaps:
-        start = first
-        for id_ in late:
-            if start <= id_ <= last:
-                if start < id_:
-                    left.append({"first_id": start, "last_id": id_ - 1})
-                start = id_ + 1
-        if start <= last:
-            left.append({"first_id": start, "last_id": last})
-    db.session.execute(delete(core(SealGap)).where(g.first_id.in_([first for first, _ in gaps])))
+    touching = [Span(first, last) for first, last in db.session.execute(touched)]
+    left = [{"first_id": one.first, "last_id": one.last} for span in touching for one in gaps.without(span, late)]
+    db.session.execute(delete(core(SealGap)).where(g.first_id.in_([span.first for span in touching])))
     if left:
         db.session.execute(insert(core(SealGap)), left)
 

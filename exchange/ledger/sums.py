@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, func, select
 
 from exchange.database import db
 from exchange.identity.organizations import Organization, OrganizationKind
-from exchange.ledger import balances
-from exchange.ledger.accounts import AccountKind, LedgerAccount
+from exchange.ledger import totals
+from exchange.ledger.accounts import AccountKind
 from exchange.money import Unit
 
 
@@ -43,19 +43,11 @@ class Books:
 
 
 def books() -> Books:
-    """The books in two statements, however many organizations there are."""
-    balance = balances.current()
+    """The books in a few statements, however many organizations and lines there are."""
+    total = totals.current().c
     found: dict[int, dict[tuple[AccountKind, Unit], int]] = {}
-    per_line = (
-        select(
-            LedgerAccount.organization_id,
-            LedgerAccount.kind,
-            LedgerAccount.unit,
-            func.sum(balance.c.amount).cast(BigInteger),
-        )
-        .join(balance, balance.c.account_id == LedgerAccount.id)
-        .group_by(LedgerAccount.organization_id, LedgerAccount.kind, LedgerAccount.unit)
-    )
+    key = (total.organization_id, total.kind, total.unit)
+    per_line = select(*key, func.sum(total.amount).cast(BigInteger)).group_by(*key)
     for organization_id, kind, unit, amount in db.session.execute(per_line):
         found.setdefault(organization_id, {})[kind, unit] = int(amount)
     names = (

@@ -92,7 +92,7 @@ def audit_as_csv() -> Response:
         _l("Request"), _l("Address"),
     ]  # fmt: skip
     found = audit_log.everything(_wanted(), zone=str(program_zone()), at_most=IN_FILE)
-    return csv_answer(exports.to_csv(headings, (tuple(row) for row in found)), "audit.csv")
+    return csv_answer(exports.csv_lines(headings, (tuple(row) for row in found)), "audit.csv")
 
 
 AUDIENCE_WORDS: Final = {

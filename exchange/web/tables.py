@@ -33,6 +33,8 @@ class Page(Generic[T]):
     total: int
     first: int
     """Number of the first row shown, from 1; 0 when there is none."""
+    has_more: bool = False
+    """Whether there are rows behind the last page that can be paged to."""
 
     @property
     def last(self) -> int:
@@ -80,14 +82,30 @@ def order_of(
     return [column.desc() if sort.descending else column.asc(), last.asc()]
 
 
-def read_page(statement: Select[*tuple[Any, ...]], *, number: int, per_page: int = PER_PAGE) -> Page[Row[Any]]:
-    """Read one page of an ordered Core select: two statements, whatever the size. Past the end: the last page."""
-    counted = select(func.count()).select_from(statement.order_by(None).subquery())
-    total = db.session.execute(counted).scalar_one()
+def read_page(
+    statement: Select[*tuple[Any, ...]],
+    *,
+    number: int,
+    per_page: int = PER_PAGE,
+    counting: Select[*tuple[Any, ...]] | None = None,
+    at_most: int | None = None,
+) -> Page[Row[Any]]:
+    """Read one page of an ordered Core select: two statements, whatever the size. Past the end: the last page.
+
+    ``counting``: another SELECT of as many rows, which is cheaper to count. ``at_most``: of a list that nobody pages
+    through, so many rows are counted and can be paged to; whoever looks for one behind them narrows the list.
+    """
+    rows_counted = (statement if counting is None else counting).order_by(None)
+    if at_most is not None:
+        rows_counted = rows_counted.limit(at_most + 1)
+    total = db.session.execute(select(func.count()).select_from(rows_counted.subquery())).scalar_one()
+    has_more = at_most is not None and total > at_most
+    if at_most is not None:
+        total = min(total, at_most)
     pages = max(1, -(-total // per_page))
     number = min(number, pages, FARTHEST_PAGE)
     rows = db.session.execute(statement.limit(per_page).offset((number - 1) * per_page)).all()
-    return Page(rows, number, pages, total, first=(number - 1) * per_page + 1 if rows else 0)
+    return Page(rows, number, pages, total, first=(number - 1) * per_page + 1 if rows else 0, has_more=has_more)
 
 
 def page_of(rows: Sequence[T], *, number: int, per_page: int = PER_PAGE) -> Page[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import Text
 
@@ -56,6 +56,17 @@ class TestGlance:
         driver.close()
 
         assert BY_NAME.row(name="Ada Flores") is not None
+
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_that_took_too_long_is_not_asked_once_more(self, app: Flask) -> None:
+        db.session.remove()
+        connection = db.engine.raw_connection()
+        connection.driver_connection.execute("SET statement_timeout = '20ms'")  # type: ignore[union-attr]
+        connection.commit()
+        connection.close()
+
+        with pytest.raises(OperationalError, match="statement timeout"):
+            Glance(lambda: select(func.pg_sleep(0.2))).row()
 
     @pytest.mark.parametrize("engine_name", ["postgresql"])
     def test_says_in_the_usual_way_that_there_is_no_database(self, app: Flask) -> None:

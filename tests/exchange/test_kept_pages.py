@@ -16,7 +16,8 @@ from exchange.identity import login
 from exchange.identity.actors import Audience, system_actor
 from exchange.web import kept
 from exchange.web.kept import Facts, Kept
-from providers.models import Provider, VersionState
+from providers import decisions, reserve_checks
+from providers.models import CheckCause, Provider, ProviderState, VersionState
 from tests.support.counting import statements
 from tests.support.databases import CONFIG, AppFactory
 from tests.support.signing_in import make_login, sign_in
@@ -109,6 +110,74 @@ class TestKeptPage:
         shown, after = client.get("/packages").text, client.get("/packages").text
 
         assert ["Choose the packages that you want" in page for page in (shown, after)] == [True, False]
+
+
+class TestFirstPage:
+    def test_is_written_once_for_all_who_see_the_same_market(self, market: Market, app: Flask) -> None:
+        ada, bo = reader(app, "Ada Flores"), reader(app, "Bo Chen")
+        first = ada.get("/").text
+
+        with statements() as told:
+            again = bo.get("/").text
+
+        assert len(told) == 4, "who asks, the market's word, the window, how many members"
+        assert TOKEN.sub("", again) == TOKEN.sub("", first).replace("Ada Flores", "Bo Chen")
+
+    def test_is_not_sent_again_until_it_has_changed(self, market: Market, client: FlaskClient) -> None:
+        tag = {"If-None-Match": client.get("/").headers["ETag"]}
+        unchanged = client.get("/", headers=tag)
+        market.worker("Ada Flores")
+
+        assert (unchanged.status_code, client.get("/", headers=tag).status_code) == (304, 200)
+        assert 'lang="es"' in client.get("/", headers={"Accept-Language": "es"}).text
+        assert client.get("/", headers={**tag, "Accept-Language": "es"}).status_code == 200
+
+
+def _check(market: Market) -> None:
+    now = clock.now()
+    reserve_checks.check(None, policy=market.policy, on=market.today, cause=CheckCause.FILING, by=BY, at=now)
+
+
+def _propose(market: Market) -> None:
+    provider = db.session.get_one(Provider, market.provider_of(market.packages[0]))
+    decisions.propose(provider, becomes=ProviderState.SUSPENDED, reason="Books not kept.", by=BY, at=clock.now())
+
+
+class TestBoardOfTheRegulator:
+    def test_is_kept_for_regulators_alone(self, market: Market, app: Flask) -> None:
+        rita, ron = app.test_client(), app.test_client()
+        sign_in(rita, make_login(Audience.REGULATOR, "Rita Moss"))
+        sign_in(ron, make_login(Audience.REGULATOR, "Ron Hale"))
+        tag = {"If-None-Match": rita.get("/regulator/").headers["ETag"]}
+
+        assert rita.get("/regulator/", headers=tag).status_code == 304
+        assert ron.get("/regulator/", headers=tag).status_code == 200
+        assert "Ron Hale" in ron.get("/regulator/").text
+        assert reader(app, "Ada Flores").get("/regulator/", headers=tag).status_code == 403
+        assert app.test_client().get("/regulator/", headers=tag).status_code == 302
+
+    @pytest.mark.parametrize("change", [_check, _suspend, _propose])
+    def test_is_written_anew_after_what_it_shows_has_changed(
+        self, market: Market, app: Flask, change: Callable[[Market], None]
+    ) -> None:
+        rita = app.test_client()
+        sign_in(rita, make_login(Audience.REGULATOR, "Rita Moss"))
+        tag = {"If-None-Match": rita.get("/regulator/").headers["ETag"]}
+        assert rita.get("/regulator/", headers=tag).status_code == 304
+
+        with unit_of_work():
+            change(market)
+
+        assert rita.get("/regulator/", headers=tag).status_code == 200
+
+    def test_is_written_anew_for_another_member(self, market: Market, app: Flask) -> None:
+        rita = app.test_client()
+        sign_in(rita, make_login(Audience.REGULATOR, "Rita Moss"))
+        tag = {"If-None-Match": rita.get("/regulator/").headers["ETag"]}
+
+        market.worker("Bo Chen")
+
+        assert rita.get("/regulator/", headers=tag).status_code == 200
 
 
 class TestUnchangedPage:

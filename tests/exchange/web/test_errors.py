@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from psycopg.errors import SerializationFailure
+from psycopg.errors import LockNotAvailable, QueryCanceled, SerializationFailure
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -69,6 +69,8 @@ class TestDatabase:
             OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked")),
             OperationalError("SELECT 1", {}, sqlite3.OperationalError("unable to open database file")),
             OperationalError("SELECT 1", {}, SerializationFailure("could not serialize access")),
+            OperationalError("SELECT 1", {}, QueryCanceled("canceling statement due to statement timeout")),
+            OperationalError("SELECT 1", {}, LockNotAvailable("canceling statement due to lock timeout")),
             PoolTimeout("no connection is free"),
         ],
     )
