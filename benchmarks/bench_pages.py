@@ -163,6 +163,11 @@ def _readers(app: Flask, market: Market, audience: Audience) -> list[str]:
     if audience is not Audience.WORKER:
         ids = [market.staff[audience]]
     names = db.session.execute(select(Login.fs_uniquifier).where(Login.id.in_(ids))).scalars().all()
+    return session_cookies(app, names, [secrets.token_hex(20) for _ in names])
+
+
+def session_cookies(app: Flask, names: Sequence[str], tokens: Sequence[str]) -> list[str]:
+    """Cookies of people (by their session's name) who have just signed in, each with the secret of his forms."""
     with app.test_request_context(headers={"User-Agent": AGENT}, environ_base={"REMOTE_ADDR": "127.0.0.1"}):
         browser = login_utils._create_identifier()  # noqa: SLF001 - what a session is bound to at sign-in
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
@@ -171,10 +176,10 @@ def _readers(app: Flask, market: Market, audience: Audience) -> list[str]:
         serializer.dumps(
             {
                 "_user_id": name, "_fresh": True, "_id": browser, "fs_paa": now, "began_at": now, "seen_at": now,
-                "rests": 28_800, "lasts": 28_800, "csrf_token": secrets.token_hex(20),
+                "rests": 28_800, "lasts": 28_800, "csrf_token": token,
             }
         )
-        for name in names
+        for name, token in zip(names, tokens, strict=True)
     ]  # fmt: skip
 
 
