@@ -6,6 +6,7 @@ that was rolled back. Whoever walks along the journal remembers such ids in span
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,5 +28,5 @@ def between(before: int, ids: Sequence[int]) -> Iterator[Span]:
 
 def without(span: Span, ids: Sequence[int]) -> Iterator[Span]:
     """What is left of the span when these ids (ascending; some may lie outside) are taken out."""
-    inside = [id_ for id_ in ids if span.first <= id_ <= span.last]
+    inside = ids[bisect_left(ids, span.first) : bisect_right(ids, span.last)]
     yield from between(span.first - 1, [*inside, span.last + 1])

@@ -11,7 +11,7 @@ While the job is far behind (the first time, or when nothing has run it) the bal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeAlias
@@ -20,7 +20,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    ColumnElement,
     CompoundSelect,
     ForeignKey,
     Select,
@@ -29,7 +28,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    or_,
     select,
     true,
     union_all,
@@ -37,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
+from exchange.bulk import among, insert_rows
 from exchange.database import Base, Choice, core, db, insert_or_ignore, is_sqlite, is_writing, one_of, rows_of
 from exchange.ledger import gaps, invariants, staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
@@ -50,6 +49,8 @@ FAR: Final = 100_000
 """Behind by so many entries it is quicker to sum the balances than to add what is not counted yet."""
 OPEN_AT_MOST: Final = timedelta(days=1)
 """No transaction is open for so long: an entry that has not come by then was rolled back."""
+
+_ALL: Final = 2**62
 
 
 class LedgerTotal(Base):
@@ -106,18 +107,16 @@ def count(*, at: datetime, limit: int = PIECE) -> int:
     state = _hold()
     staging.empty(_counting)
     staging.plan_by_index()
-    e = LedgerEntry
-    late = select(e.id).join(LedgerCountGap, _within_gap()).order_by(e.id).limit(limit)
-    found = _take(late)
-    above = select(e.id).where(e.id > state.highest_entry_id).order_by(e.id)
-    new = _take(above.limit(limit - found))
+    found = _take_late(limit)
+    new = _take_new(state, limit - found)
     _add_totals()
     _add_pool_days()
     if found:
         _fill_gaps(state)
     if new:
         _note_gaps(state, at)
-    db.session.execute(delete(LedgerCountGap).where(LedgerCountGap.noted_at < at - OPEN_AT_MOST))
+    if found < limit:  # otherwise more may have come into gaps, however old these are
+        db.session.execute(delete(LedgerCountGap).where(LedgerCountGap.noted_at < at - OPEN_AT_MOST))
     return found + new
 
 
@@ -143,16 +142,32 @@ def _hold() -> LedgerCounted:
     return db.session.execute(held).scalar_one()
 
 
-def _within_gap() -> ColumnElement[bool]:
-    return LedgerEntry.id.between(LedgerCountGap.first_id, LedgerCountGap.last_id)
+def _take_late(limit: int) -> int:
+    ids = _late(limit)
+    insert_rows(_counting, ["entry_id"], ((id_,) for id_ in ids))
+    return len(ids)
 
 
-def _take(ids: Select[int]) -> int:
-    return rows_of(
-        db.session.execute(
-            insert(_counting).from_select(["entry_id"], ids).execution_options(preserve_rowcount=True),
-        )
-    )
+def _take_new(state: LedgerCounted, limit: int) -> int:
+    e = LedgerEntry
+    ids = select(e.id).where(e.id > state.highest_entry_id).order_by(e.id).limit(limit)
+    taking = insert(_counting).from_select(["entry_id"], ids)
+    return rows_of(db.session.execute(taking.execution_options(preserve_rowcount=True)))
+
+
+def _late(limit: int | None = None) -> list[int]:
+    """The entries, ascending, that have come into gaps; the first of them if ``limit`` is given.
+
+    Most gaps stay empty, and there may be very many: each is looked into by itself, at one place of the index. On
+    SQLite one writes at a time, and what is not there when a later entry is will not come.
+    """
+    if is_sqlite():
+        return []
+    e, g = LedgerEntry, LedgerCountGap
+    at_most = literal(_ALL if limit is None else limit, BigInteger)
+    within = select(e.id).where(e.id.between(g.first_id, g.last_id)).order_by(e.id).limit(at_most).lateral("late")
+    rows = select(within.c.id).select_from(g).join(within, true()).order_by(g.first_id, within.c.id).limit(at_most)
+    return list(db.session.execute(rows).scalars())
 
 
 def _add_totals() -> None:
@@ -192,8 +207,10 @@ def _fill_gaps(state: LedgerCounted) -> None:
     late = list(db.session.execute(select(c).where(c <= state.highest_entry_id).order_by(c)).scalars())
     touched = select(g.first_id, g.last_id, g.noted_at).where(g.last_id >= late[0], g.first_id <= late[-1])
     found = [(Span(first, last), noted_at) for first, last, noted_at in db.session.execute(touched)]
-    db.session.execute(delete(g).where(g.first_id.in_([span.first for span, _ in found])))
-    _write_gaps((left, noted_at) for span, noted_at in found for left in gaps.without(span, late))
+    left = [(span, list(gaps.without(span, late)), noted_at) for span, noted_at in found]
+    changed = [(span, spans, noted_at) for span, spans, noted_at in left if spans != [span]]
+    db.session.execute(delete(g).where(among(g.first_id, [span.first for span, _, _ in changed])))
+    _write_gaps((one, noted_at) for _, spans, noted_at in changed for one in spans)
 
 
 def _write_gaps(spans: Iterable[tuple[Span, datetime]]) -> None:
@@ -271,12 +288,7 @@ def _rest() -> _Rest:
     if is_writing():
         state = state.with_for_update(read=True)
     highest = db.session.execute(state).scalar_one_or_none() or 0
-    spans = db.session.execute(select(LedgerCountGap.first_id, LedgerCountGap.last_id)).all()
-    if not spans:
-        return _Rest(highest, ())
-    e = LedgerEntry
-    late = select(e.id).where(or_(*(e.id.between(first, last) for first, last in spans)))
-    return _Rest(highest, db.session.execute(late).scalars().all())
+    return _Rest(highest, _late())
 
 
 Entries: TypeAlias = "Select[int] | _Rest | None"
@@ -292,7 +304,7 @@ def _of(part: Select[*tuple[Any, ...]], entries: Entries) -> list[Select[*tuple[
     # What the count has come to meanwhile is in the sums that the same statement reads.
     counted = func.coalesce(select(LedgerCounted.highest_entry_id).scalar_subquery(), 0)
     above = part.where(entry_id > entries.highest, entry_id > counted)
-    return [above, *([part.where(entry_id.in_(entries.late))] if entries.late else [])]
+    return [above, *([part.where(among(entry_id, entries.late))] if entries.late else [])]
 
 
 def _moves(entries: Entries) -> CompoundSelect[int, int]:
@@ -321,11 +333,20 @@ def _sums_agree() -> Iterator[str]:
     if not is_near():
         return  # nobody reads them
     lines = ("organization_id", "kind", "component", "unit")
-    for row in _differing(current(), of_balances(), lines, "amount"):
+    for row in _persisting(lambda: _differing(current(), of_balances(), lines, "amount")):
         line = " ".join(str(row[place]) for place in range(len(lines)))
         yield f"{line}: kept as {row.kept}, the balances come to {row.found}"
-    for row in _differing(pool_days(), of_journal(), ("organization_id", "effective_on"), "cents"):
+    days = ("organization_id", "effective_on")
+    for row in _persisting(lambda: _differing(pool_days(), of_journal(), days, "cents")):
         yield f"pools of {row[0]} on {row[1]}: kept as {row.kept} cents, the journal says {row.found}"
+
+
+def _persisting(ask: Callable[[], Sequence[Any]]) -> list[Any]:
+    """What differs by as much when it is asked again: what is not counted is named before it is added, and an entry
+    that comes into a gap in between, or is counted then, would be missed, or taken twice, for once.
+    """
+    before = {(*row[:-2], row.kept - row.found) for row in ask()}
+    return [row for row in ask() if (*row[:-2], row.kept - row.found) in before] if before else []
 
 
 def _differing(kept: Subquery, found: Subquery, key: Sequence[str], figure: str) -> Sequence[Any]:

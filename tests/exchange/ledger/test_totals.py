@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import Engine, event, func, select, text, update
 
 from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.ledger import gaps, invariants, journal, totals
@@ -142,16 +142,59 @@ class TestCount:
 
         assert gaps_left() == []
 
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_leaves_no_entry_out_that_came_while_nobody_counted_for_days(self, app: Flask, books: Books) -> None:
+        some(books, 0)
+        with held_open(app, books, entries=5):
+            some(books, 1)
+            count()
+
+        while count(limit=2, later=2 * totals.OPEN_AT_MOST):
+            assert owed(books) == 506
+        assert (owed(books), gaps_left()) == (506, [])
+
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_changes_no_answer_where_very_many_were_rolled_back_and_very_many_come_late(self, books: Books) -> None:
+        """More than a statement takes parameters: every second id is missing, and half of those have come."""
+        some(books, 0)
+        very_many = 70_000
+        in_unit_of_work(lambda: db.session.execute(text(_ENTRIES), {"first": 10, "last": very_many}))
+        some(books, 1)
+        while count():
+            pass
+        in_unit_of_work(lambda: db.session.execute(text(_ENTRIES), {"first": 11, "last": very_many // 2}))
+        some(books, 2)
+
+        assert owed(books) == 9
+        waiting = totals.oldest_uncounted()
+        assert waiting is not None
+        assert waiting.entry_id == 11
+        while count():
+            pass
+        assert (owed(books), gaps_left()[-1]) == (9, Span(very_many + 1, very_many + 2))
+
+
+# Entries that move nothing, as whatever wrote them left them; the next one is beyond.
+_ENTRIES = """
+WITH written AS (
+    INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on)
+    SELECT id, 'moves-nothing:' || id, 'test', 1, '2026-11-02'
+    FROM generate_series(CAST(:first AS bigint), :last, 2) AS id RETURNING id, key
+), named AS (INSERT INTO ledger_key (key, entry_id) SELECT key, id FROM written)
+SELECT setval('ledger_entry_id_seq', 70002)
+"""
+
 
 @contextmanager
-def held_open(app: Flask, books: Books) -> Iterator[None]:
-    """Meanwhile a transaction has posted a hundred cents to a worker, and does not end before this does."""
+def held_open(app: Flask, books: Books, *, entries: int = 1) -> Iterator[None]:
+    """Meanwhile a transaction has posted a hundred cents to a worker, by each entry, and does not end before this."""
     line = books.worker(2)
     has_posted, may_end = threading.Event(), threading.Event()
 
     def post_slowly() -> None:
         with app.app_context(), unit_of_work():
-            journal.post([entry("slow", (books.money, line, 100))], by=BY, at=AT)
+            slow = [entry(f"slow-{number}", (books.money, line, 100)) for number in range(entries)]
+            journal.post(slow, by=BY, at=AT)
             has_posted.set()
             assert may_end.wait(30)
 
@@ -198,6 +241,39 @@ class TestRule:
             f"{books.harbor} pool health USD: kept as 11, the balances come to 10",
             f"pools of {books.harbor} on {ON}: kept as 9 cents, the journal says 10",
         ]
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+class TestRuleWhileOthersPost:
+    def test_finds_nothing_where_an_entry_comes_into_a_gap_between_two_questions(
+        self, app: Flask, books: Books
+    ) -> None:
+        some(books, 0)
+        with ExitStack() as stack:
+            stack.enter_context(held_open(app, books))
+            some(books, 1)
+            count()
+            with _before_the_first("ledger_total", stack.close):
+                found = invariants.broken()
+
+        assert found == []
+        assert owed(books) == 106
+
+
+@contextmanager
+def _before_the_first(word: str, deed: Callable[[], None]) -> Iterator[None]:
+    """Do the deed before the first statement that has the word in it."""
+    done: list[str] = []
+
+    def look(_connection: object, _cursor: object, given: str, *_rest: object) -> None:
+        if word in given and not done:
+            done.append(given)
+            deed()
+
+    event.listen(Engine, "before_cursor_execute", look)
+    yield
+    event.remove(Engine, "before_cursor_execute", look)
+    assert done, "there was such a statement"
 
 
 class TestSpan:
