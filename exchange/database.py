@@ -308,7 +308,7 @@ def driver() -> Driver:
     """
     session = db.session()
     kept: Driver | None = session.info.get(_DRIVER)
-    if kept is not None and kept.transaction is session.get_transaction():
+    if kept is not None and kept.transaction is session.get_transaction() and kept.transaction.is_active:
         return kept
     connection = session.connection()
     begun = session.get_transaction()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from enrollment.models import BenefitAccount, Worker
 from exchange.bulk import Prepared, among, insert_rows, uncollected
@@ -14,6 +15,7 @@ from exchange.database import core, db, in_unit_of_work, unit_of_work
 
 COLUMNS = ("legal_name", "email", "phone", "place", "born_on", "registered_at")
 ODD = ["a\tb", "a\nb", "a\\b", "\\N", "", "Ñandú ☂", 'it\'s "quoted"', "{1,2}", "%s"]
+AT = datetime(2026, 11, 2, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("app")
 
 
@@ -109,3 +111,24 @@ class TestUncollected:
             fail()
 
         assert [*found, gc.isenabled()] == [False, True]
+
+
+class TestDriver:
+    def test_does_nothing_more_in_a_transaction_that_a_failed_flush_has_ended(self) -> None:
+        insert_people(["Ada"])
+        rename = Prepared(
+            "UPDATE worker SET legal_name = {name} WHERE id IN (SELECT id FROM {rows})", "w", ("name",), id="bigint"
+        )
+        number = db.session.execute(select(Worker.id)).scalar_one()
+
+        def work() -> None:
+            rename.run([(number,)], name="Bo")
+            db.session.add(BenefitAccount(number="PB-1", worker_id=999, opened_at=AT, switch_locked=False))
+            with suppress(IntegrityError):
+                db.session.flush()
+            rename.run([(number,)], name="Cy")
+
+        with pytest.raises(PendingRollbackError):
+            in_unit_of_work(work)
+
+        assert db.session.execute(select(Worker.legal_name)).scalar_one() == "Ada"
