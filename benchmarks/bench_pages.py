@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 WORKERS = sized(small=2_000, full=1_000_000)
-PROVIDERS, PACKAGES, COMPARED = 50, 500, 50
+PROVIDERS, PACKAGES, COMPARED = sized(small=(5, 50, 10), full=(50, 500, 50))
 READERS = 64
 SECONDS = sized(small=0.3, full=2.0)
 ROUNDS = sized(small=1, full=3)
@@ -184,7 +184,7 @@ def session_cookies(app: Flask, names: Sequence[str], tokens: Sequence[str]) -> 
 
 
 @contextmanager
-def served_by_gunicorn(app: Flask, **environment: str) -> Iterator[int]:
+def served_by_gunicorn(app: Flask, *, workers: int = 2, **environment: str) -> Iterator[int]:
     """A real server on a free port, with the application's own database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -200,8 +200,8 @@ def served_by_gunicorn(app: Flask, **environment: str) -> Iterator[int]:
         **environment,
     }
     command = [
-        sys.executable, "-m", "gunicorn", "--workers", "2", "--worker-class", "sync", "--bind", f"127.0.0.1:{port}",
-        "--log-level", "warning", "benchmarks.bench_pages:served()",
+        sys.executable, "-m", "gunicorn", "--workers", str(workers), "--worker-class", "sync",
+        "--bind", f"127.0.0.1:{port}", "--log-level", "warning", "benchmarks.bench_pages:served()",
     ]  # fmt: skip
     # The log is written as always, and read by nobody.
     server = subprocess.Popen(command, cwd=ROOT, env=settings, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
