@@ -187,7 +187,9 @@ def roll_back_cutover(key: str, *, hold: Hold, by: Actor) -> str:
             rolling_back.finish(window, by=by, at=at)
         return count
 
-    return f"{_all_of(batch):,} switches rolled back"
+    rolled_back = _all_of(batch)
+    stay = rolling_back.count(_window_of(plan_year).id)
+    return f"{rolled_back:,} switches rolled back" + (f", {stay:,} stay: something was done since" if stay else "")
 
 
 def _all_of(batch: Callable[[int], int]) -> int:

@@ -71,8 +71,8 @@ def post(remittance: Remittance, plan: Plan, *, piece: int, on: date, by: Actor,
     opened = accounts.open_lines(lines)
     world = World(*(opened[line] for line in lines))
     postings = [_received(remittance, world, on)] if remittance.total_cents else []
-    for contributions in _pieces(remittance.id, piece):
-        if len(contributions) == piece and postings:
+    for number, contributions in enumerate(_pieces(remittance.id, piece)):
+        if len(contributions) == piece and number == 0:
             accounts_of = select(Contribution.benefit_account_id).where(Contribution.remittance_id == remittance.id)
             memberships.hold_for_posting(accounts_of)
         where = memberships.current_for_posting([one.account_id for one in contributions])

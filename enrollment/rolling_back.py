@@ -9,12 +9,14 @@ batch, each in one transaction; stopped anywhere and run again, it goes on with 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
     Select,
     String,
+    Subquery,
     Text,
     cast,
     delete,
@@ -22,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     union,
     update,
@@ -29,6 +32,7 @@ from sqlalchemy import (
 
 from enrollment import cutover
 from enrollment.models import (
+    Contribution,
     Election,
     ElectionState,
     EnrollmentWindow,
@@ -38,7 +42,7 @@ from enrollment.models import (
     SwitchState,
 )
 from exchange import audit, settlement
-from exchange.database import core, db
+from exchange.database import core, db, is_sqlite
 from exchange.identity.actors import Actor
 from exchange.ledger import journal, staging
 from exchange.ledger.accounts import LedgerAccount
@@ -66,62 +70,61 @@ def count(window_id: int) -> int:
     return int(db.session.execute(select(func.count()).select_from(_carried_out(window_id).subquery())).scalar_one())
 
 
-def _carried_out(window_id: int) -> Select[int, int, int | None]:
-    return select(Switch.id, Switch.benefit_account_id, Switch.entry_id).where(
+def _carried_out(window_id: int) -> Select[int, int, int | None, datetime | None]:
+    return select(Switch.id, Switch.benefit_account_id, Switch.entry_id, Switch.carried_out_at).where(
         Switch.window_id == window_id, Switch.state == SwitchState.CARRIED_OUT
     )
 
 
 def acted_since(window_id: int) -> int:
     """For how many of the window's workers something was done since: posted, switched again, or chosen."""
-    theirs = _carried_out(window_id).subquery()
+    everybody = union(*_acted(_carried_out(window_id).subquery())).subquery()
+    return int(db.session.execute(select(func.count()).select_from(everybody)).scalar_one())
+
+
+def _acted(theirs: Subquery) -> list[Select[Any]]:
+    """The accounts for which something was done since their switch; ``theirs`` as ``_carried_out`` gives it."""
+    t, a, e = LedgerTransfer, LedgerAccount, LedgerEntry
     first = select(func.min(theirs.c.entry_id)).scalar_subquery()
-    moved = [
-        select(LedgerAccount.holder_id.label("account_id"))
-        .select_from(LedgerEntry)
-        .join(LedgerTransfer, LedgerTransfer.entry_id == LedgerEntry.id)
-        .join(LedgerAccount, LedgerAccount.id == line)
-        .join(theirs, theirs.c.benefit_account_id == LedgerAccount.holder_id)
-        .where(LedgerEntry.id > first, LedgerEntry.id > theirs.c.entry_id)
-        for line in (LedgerTransfer.source_id, LedgerTransfer.target_id)
-    ]
+    found: list[Select[Any]] = []
+    for line in (t.source_id, t.target_id):
+        own = select(a.holder_id.label("account_id")).select_from(t).join(a, a.id == line)
+        own = own.join(theirs, theirs.c.benefit_account_id == a.holder_id)
+        found.append(own.where(t.entry_id > first, t.entry_id > theirs.c.entry_id))
+        # A switch that moved nothing has no entry of its own.
+        later = e.posted_at >= theirs.c.carried_out_at
+        found.append(own.join(e, e.id == t.entry_id).where(theirs.c.entry_id.is_(None), later))
     is_still = exists().where(
         Membership.benefit_account_id == Switch.benefit_account_id,
         Membership.ends_at.is_(None),
         Membership.package_id == Switch.to_package_id,
         Membership.starts_at >= Switch.effective_at,
     )
-    gone_on = select(Switch.benefit_account_id).where(
-        Switch.window_id == window_id, Switch.state == SwitchState.CARRIED_OUT, ~is_still
-    )
+    mine = select(Switch.benefit_account_id).join(theirs, theirs.c.id == Switch.id)
+    found.append(mine.where(~is_still))
     other = core(Switch).alias("other")
-    ordered_again = (
-        select(Switch.benefit_account_id)
-        .join(other, other.c.benefit_account_id == Switch.benefit_account_id)
-        .where(
-            Switch.window_id == window_id,
-            Switch.state == SwitchState.CARRIED_OUT,
-            other.c.state == SwitchState.ORDERED.value,
-        )
-    )
-    chosen = select(Election.benefit_account_id).where(
-        Election.state == ElectionState.STANDING,
-        Election.benefit_account_id.in_(select(theirs.c.benefit_account_id)),
-    )
-    everybody = union(*moved, gone_on, ordered_again, chosen).subquery()
-    return int(db.session.execute(select(func.count()).select_from(everybody)).scalar_one())
+    again = mine.join(other, other.c.benefit_account_id == Switch.benefit_account_id)
+    found.append(again.where(other.c.state == SwitchState.ORDERED.value))
+    chosen = select(Election.benefit_account_id).where(Election.state == ElectionState.STANDING)
+    found.append(chosen.where(Election.benefit_account_id.in_(select(theirs.c.benefit_account_id))))
+    return found
 
 
 def roll_back(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int = BATCH) -> int:
     """Roll back up to ``limit`` carried-out switches of the window; all of them, or none on any error.
 
-    Returns how many; zero when none is left.
+    A worker for whom something was done after the rolling back was asked for keeps his new membership: what came
+    there since is his, and would stay behind. Returns how many; zero when nobody else is left.
     """
     staging.empty(_back)
-    _pick(window.id, limit)
-    picked = int(db.session.execute(select(func.count()).select_from(_back)).scalar_one())
-    if not picked:
-        return 0
+    last, picked = 0, 0
+    while not picked:
+        _pick(window.id, limit, after=last)
+        last = db.session.execute(select(func.max(_back.c.switch_id))).scalar_one_or_none() or 0
+        if not last:
+            return 0
+        _leave_out_who_acted()
+        picked = int(db.session.execute(select(func.count()).select_from(_back)).scalar_one())
     _post_back(by=by, at=at)
     _restore()
     first = db.session.execute(select(func.min(_back.c.switch_id))).scalar_one()
@@ -129,12 +132,12 @@ def roll_back(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int =
     return picked
 
 
-def _pick(window_id: int, limit: int) -> None:
+def _pick(window_id: int, limit: int, *, after: int) -> None:
     s = Switch
     old, new = core(Membership).alias("old"), core(Membership).alias("new")
     ids = (
         select(s.id)
-        .where(s.window_id == window_id, s.state == SwitchState.CARRIED_OUT)
+        .where(s.window_id == window_id, s.state == SwitchState.CARRIED_OUT, s.id > after)
         .order_by(s.id)
         .limit(limit)
         .with_for_update(of=s)
@@ -148,6 +151,22 @@ def _pick(window_id: int, limit: int) -> None:
     names = ["switch_id", "election_id", "plan_year", "rolled_back"]
     names += ["old_membership_id", "new_membership_id", "entry_id"]
     db.session.execute(insert(_back).from_select(names, rows))
+
+
+def _leave_out_who_acted() -> None:
+    """Wait for whoever posts for the picked workers just now, keep others from it, and look what was done."""
+    new = select(_back.c.new_membership_id)
+    held = select(Membership.id).where(Membership.id.in_(new)).order_by(Membership.id)
+    db.session.execute(held if is_sqlite() else held.with_for_update()).all()
+    s, c, e = Switch, Contribution, LedgerEntry
+    theirs = select(s.id, s.benefit_account_id, s.entry_id, s.carried_out_at).join(_back, _back.c.switch_id == s.id)
+    of = theirs.subquery()
+    # What went to pools alone stands on no line of his.
+    later = or_(e.id > of.c.entry_id, of.c.entry_id.is_(None) & (e.posted_at >= of.c.carried_out_at))
+    paid = select(c.benefit_account_id).join(of, of.c.benefit_account_id == c.benefit_account_id)
+    acted = union(*_acted(of), paid.join(e, e.id == c.entry_id).where(later)).subquery()
+    stay = select(s.id).where(s.benefit_account_id.in_(select(acted.c.account_id)))
+    db.session.execute(delete(_back).where(_back.c.switch_id.in_(stay)))
 
 
 def _post_back(*, by: Actor, at: datetime) -> None:
@@ -205,7 +224,10 @@ def _restore() -> None:
 
 
 def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
-    """Once nothing is left: net back what was netted. The cutover then waits, paused, to be resumed."""
+    """Once nothing is left: net back what was netted. The cutover then waits, paused, to be resumed.
+
+    Those who stay (see ``roll_back``) are netted with all the others when it has been.
+    """
     assert window.effective_at is not None, "an open enrollment has an effective instant"
     reference = cutover.reference_of(window)
     batch_id = settlement.id_of(reference)
@@ -217,4 +239,5 @@ def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
         settlement.settle(f"{reference}:back", obligations=owed, effective_at=window.effective_at, by=by, at=at)
     window.rolled_back += 1
     window.rolling_back_since = None
-    audit.record("cutover.rolled_back", f"window:{window.id}", by=by, at=at)
+    facts = f"stay={count(window.id)}"
+    audit.record("cutover.rolled_back", f"window:{window.id}", by=by, at=at, facts=facts)

@@ -127,7 +127,7 @@ def _note_timeline(connection: Any, record: Any) -> None:
     newest = _newest[cluster] = max(timeline, _newest.get(cluster, 0))
     if timeline < newest:
         raise psycopg.OperationalError(f"this primary is of timeline {timeline}; timeline {newest} has begun")
-    record.info["timeline"] = cluster, timeline
+    record.info["primary"] = cluster, timeline
 
 
 @event.listens_for(Pool, "checkout")
@@ -139,7 +139,7 @@ def _look(connection: Any, record: Any, _proxy: object) -> None:
         return
     if _is_readable(connection.pgconn.socket):
         raise DisconnectionError("the server has said good-bye")
-    cluster, timeline = record.info.get("timeline", (0, 0))
+    cluster, timeline = record.info.get("primary", (0, 0))
     if timeline < _newest.get(cluster, 0):
         raise DisconnectionError("another server has become the primary")
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, event, func, select
 
-from enrollment import cutover, cutover_control, dry_run, rehearsal, rolling_back, switching
+from enrollment import cutover, cutover_control, dry_run, memberships, rehearsal, rolling_back, switching
 from enrollment.cutover_control import NothingToPause, NotPaused, NotToBeConfirmed, NotToBeRolledBack
 from enrollment.models import Election, MemberRight, Membership, Switch
 from exchange.database import db, in_unit_of_work
@@ -18,6 +18,7 @@ from exchange.ledger.journal import LedgerEntry
 from exchange.money import Unit
 from exchange.scheduler.jobs import PutOff
 from exchange.settlement import SettlementPosition
+from tests.enrollment.test_switching_while_posting import post, reported
 from tests.support.enrollment_makers import BY, EFFECTIVE, LEAVE, Town, held_by
 
 WHY = "the wrong destination table"
@@ -162,6 +163,28 @@ class TestRollBack:
         with pytest.raises(NotToBeRolledBack, match="For 1 of its workers"):
             ask(town)
         assert everything() == after
+
+    @pytest.mark.parametrize(
+        "account_id", [1, 3]
+    )  # one with nothing, whose switch moved nothing, and one with balances
+    def test_leaves_where_he_is_whom_money_reached_after_it_was_asked_for(self, town: Town, account_id: int) -> None:
+        before = everything()
+        cut_over(town)
+        ask(town)
+        post(reported([account_id], reports=1)[0])
+        there = memberships.current(account_id).provider_id
+
+        assert [roll_back(town, limit=1) for _ in range(6)] == [1, 1, 1, 1, 1, 0]
+        finish(town)
+
+        assert memberships.current(account_id).provider_id == there
+        assert {organization_id for organization_id, _, _ in held_by(account_id)} == {there}
+        assert [held_by(number) for number in range(1, 7) if number != account_id] == [
+            held for number, held in enumerate(before[4:], start=1) if number != account_id
+        ]
+        in_unit_of_work(lambda: cutover_control.resume(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+        assert town.carry_out() == 5
+        in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
 
     @pytest.mark.parametrize("carried", [0, 2])
     def test_is_refused_before_it_happened_and_while_it_runs(self, town: Town, carried: int) -> None:
