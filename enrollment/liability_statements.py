@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Select, func, select, union, union_all
 
 from enrollment.models import BenefitAccount, Membership, Worker
 from exchange.calendar import plan_year_of
-from exchange.database import core, db, is_sqlite
+from exchange.database import core, db
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import exchange_id
 from exchange.ledger import earlier, statements
@@ -32,7 +32,6 @@ from providers import shelf
 from providers.models import Package, PackageComponent
 
 _AT_ONCE = 5_000
-_SLICE = 50_000  # account ids that SQLite, which sorts in this process's memory, looks at together
 _COSTS = 100  # a statement takes as long as so many leaves, however few it has
 
 
@@ -97,16 +96,13 @@ def owed(tree: Tree, packages: Collection[int], *, size: int | None = None) -> I
     Balances are those of now, or of the sealed journal of ``size`` entries. Whoever has a line in a
     provider's books was its member at some time: this is how they are found.
     """
-    highest = db.session.execute(select(func.max(BenefitAccount.id))).scalar_one() or 0
-    width = _SLICE if is_sqlite() else highest + 1
-    for first in range(0, highest + 1, width):
-        rows = _owed_among(range(first, first + width), tree, packages, size)
-        for number, email, legal_name, cents, account_id in db.session.execute(rows):
-            yield Owed(Subject(number, email, legal_name), cents, account_id)
+    rows = db.session.execute(_rows_of(tree, packages, size))
+    for number, email, legal_name, cents, account_id in rows:
+        yield Owed(Subject(number, email, legal_name), cents, account_id)
 
 
-def _owed_among(accounts: range, tree: Tree, packages: Collection[int], size: int | None) -> Select[Any]:
-    """The rows of ``owed`` for some account ids: number, e-mail address, legal name, balance, ledger account."""
+def _rows_of(tree: Tree, packages: Collection[int], size: int | None) -> Select[Any]:
+    """The rows of ``owed``: number, e-mail address, legal name, balance, ledger account."""
     a, m, la, lb = core(BenefitAccount).c, core(Membership).c, core(LedgerAccount).c, core(LedgerBalance).c
     line = (
         (la.organization_id == tree.organization_id)
@@ -120,10 +116,7 @@ def _owed_among(accounts: range, tree: Tree, packages: Collection[int], size: in
         amount = (lb.amount - func.coalesce(net.amount, 0)).label("amount")
         balances = select(lb.account_id, amount).outerjoin(net.account_id.table, net.account_id == lb.account_id)
     balance = balances.subquery("balance").c
-    is_among = m.benefit_account_id.between(accounts.start, accounts.stop - 1)
-    was_here = (
-        select(m.benefit_account_id).where(is_among, m.provider_id == tree.organization_id).distinct().subquery().c
-    )
+    was_here = select(m.benefit_account_id).where(m.provider_id == tree.organization_id).distinct().subquery().c
     holders = (
         select(la.holder_id.label("id"))
         .join(was_here.benefit_account_id.table, was_here.benefit_account_id == la.holder_id)
@@ -134,7 +127,6 @@ def _owed_among(accounts: range, tree: Tree, packages: Collection[int], size: in
         select(m.benefit_account_id)
         .join(core(BenefitAccount), a.id == m.benefit_account_id)
         .where(m.ends_at.is_(None), m.package_id.in_(packages), a.closed_at.is_(None))
-        .where(is_among)
     )
     who = union(holders, members).subquery("who").c
     return (

@@ -184,7 +184,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
         "recursive_triggers = ON",  # so that REPLACE cannot delete behind the triggers
         "trusted_schema = OFF",
         "busy_timeout = 15000",
-        "temp_store = MEMORY",
+        "temp_store = FILE",  # what is sorted goes to a file where it would outgrow the cache
     ):
         connection.execute(f"PRAGMA {pragma}")
 
