@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, one_of
-from exchange.ledger.accounts import SET_BY_SET
+from exchange.ledger.accounts import set_by_set
+
+
+def _unique_where(condition: str, name: str, *columns: str) -> Index:
+    """No two rows that meet the condition have these columns in common."""
+    return Index(name, *columns, unique=True, postgresql_where=text(condition), sqlite_where=text(condition))
 
 
 class WindowKind(StrEnum):
@@ -127,14 +132,13 @@ class Employment(Base):
     """That a worker has given his number to an employer and was reported by it."""
 
     __tablename__ = "employment"
-    __table_args__ = (Index("ix_employment_benefit_account_id", "benefit_account_id"),)
+    __table_args__ = (
+        *set_by_set(employer_id="employer.organization_id", benefit_account_id="benefit_account.id"),
+        Index("ix_employment_benefit_account_id", "benefit_account_id"),
+    )
 
-    employer_id: Mapped[int] = mapped_column(
-        ForeignKey("employer.organization_id"), primary_key=True, autoincrement=False
-    )
-    benefit_account_id: Mapped[int] = mapped_column(
-        ForeignKey("benefit_account.id"), primary_key=True, autoincrement=False
-    )
+    employer_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    benefit_account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     first_worked_on: Mapped[date]
     last_worked_on: Mapped[date]
 
@@ -150,15 +154,10 @@ class Membership(Base):
     __tablename__ = "membership"
     __table_args__ = (
         one_of("cause", MembershipCause),
-        ForeignKeyConstraint(["benefit_account_id"], ["benefit_account.id"], info=SET_BY_SET),
-        ForeignKeyConstraint(["provider_id"], ["organization.id"], info=SET_BY_SET),
-        ForeignKeyConstraint(["package_id"], ["package.id"], info=SET_BY_SET),
+        *set_by_set(benefit_account_id="benefit_account.id", provider_id="organization.id", package_id="package.id"),
         UniqueConstraint("benefit_account_id", "starts_at"),
         CheckConstraint("ends_at IS NULL OR ends_at > starts_at", name="ends_after_start"),
-        Index(
-            "uq_membership_current", "benefit_account_id",
-            unique=True, postgresql_where=text("ends_at IS NULL"), sqlite_where=text("ends_at IS NULL"),
-        ),
+        _unique_where("ends_at IS NULL", "uq_membership_current", "benefit_account_id"),
         Index(
             "ix_membership_provider_id", "provider_id",
             postgresql_where=text("ends_at IS NULL"), sqlite_where=text("ends_at IS NULL"),
@@ -179,7 +178,7 @@ class MemberRight(Base):
     """What a worker has earned in a component besides money: time served, deductible met, cover paid."""
 
     __tablename__ = "member_right"
-    __table_args__ = (ForeignKeyConstraint(["membership_id"], ["membership.id"], info=SET_BY_SET),)
+    __table_args__ = set_by_set(membership_id="membership.id")
 
     membership_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     component: Mapped[str] = mapped_column(primary_key=True)
@@ -200,10 +199,7 @@ class EnrollmentWindow(Base):
         CheckConstraint("(kind = 'special') = (cause IS NOT NULL)", name="special_has_cause"),
         CheckConstraint("(kind = 'open') = (effective_at IS NOT NULL)", name="open_has_effective_instant"),
         CheckConstraint("confirmed_at IS NULL OR cut_over_at IS NOT NULL", name="confirmed_when_cut_over"),
-        Index(
-            "uq_enrollment_window_open", "plan_year",
-            unique=True, postgresql_where=text("kind = 'open'"), sqlite_where=text("kind = 'open'"),
-        ),
+        _unique_where("kind = 'open'", "uq_enrollment_window_open", "plan_year"),
         UniqueConstraint("benefit_account_id", "cause", "event_on"),
         Index("ix_enrollment_window_closes_at", "closes_at"),
     )  # fmt: skip
@@ -240,10 +236,7 @@ class Election(Base):
     __table_args__ = (
         one_of("state", ElectionState),
         # The last choice before the close counts: one stands for each worker and plan year.
-        Index(
-            "uq_election_standing", "benefit_account_id", "plan_year",
-            unique=True, postgresql_where=text("state = 'standing'"), sqlite_where=text("state = 'standing'"),
-        ),
+        _unique_where("state = 'standing'", "uq_election_standing", "benefit_account_id", "plan_year"),
         Index("ix_election_window_id_state", "window_id", "state"),
         CheckConstraint("effective_at >= decided_at OR retroactive", name="not_backdated"),
     )  # fmt: skip
@@ -271,10 +264,7 @@ class Switch(Base):
     __table_args__ = (
         one_of("state", SwitchState),
         one_of("cause", SwitchCause),
-        Index(
-            "uq_switch_effective", "benefit_account_id", "effective_at",
-            unique=True, postgresql_where=text("state <> 'abandoned'"), sqlite_where=text("state <> 'abandoned'"),
-        ),
+        _unique_where("state <> 'abandoned'", "uq_switch_effective", "benefit_account_id", "effective_at"),
         CheckConstraint("(cause = 'election') = (election_id IS NOT NULL)", name="election_has_one"),
         Index(
             "ix_switch_ordered", "effective_at", "id",
@@ -282,7 +272,7 @@ class Switch(Base):
         ),
         CheckConstraint("(state = 'carried_out') = (carried_out_at IS NOT NULL)", name="carried_out_when"),
         CheckConstraint("from_package_id IS NULL OR from_package_id <> to_package_id", name="changes_package"),
-        ForeignKeyConstraint(["entry_id"], ["ledger_entry.id"], info=SET_BY_SET),
+        *set_by_set(entry_id="ledger_entry.id"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -317,15 +307,9 @@ class Remittance(Base):
         CheckConstraint("total_cents >= 0", name="not_negative"),
         CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_when"),
         # The same file twice is one remittance.
-        Index(
-            "uq_remittance_content", "employer_id", "content_digest",
-            unique=True, postgresql_where=text("state <> 'cancelled'"), sqlite_where=text("state <> 'cancelled'"),
-        ),
+        _unique_where("state <> 'cancelled'", "uq_remittance_content", "employer_id", "content_digest"),
         # The same request of a program twice is one remittance.
-        Index(
-            "uq_remittance_request", "employer_id", "request_key",
-            unique=True, postgresql_where=text("request_key IS NOT NULL"), sqlite_where=text("request_key IS NOT NULL"),
-        ),
+        _unique_where("request_key IS NOT NULL", "uq_remittance_request", "employer_id", "request_key"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -349,6 +333,10 @@ class Contribution(Base):
 
     __tablename__ = "contribution"
     __table_args__ = (
+        *set_by_set(remittance_id="remittance.id", entry_id="ledger_entry.id", reversed_by_id="ledger_entry.id"),
+        *set_by_set(employer_id="employer.organization_id", benefit_account_id="benefit_account.id"),
+        *set_by_set(provider_id="organization.id", policy_version_id="policy_version.id"),
+        *set_by_set(package_version_id="package_version.id"),
         UniqueConstraint("remittance_id", "line"),
         Index("ix_contribution_benefit_account_id_work_to", "benefit_account_id", "work_to"),
         Index("ix_contribution_employer_id_work_from", "employer_id", "work_from"),
@@ -363,10 +351,10 @@ class Contribution(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    remittance_id: Mapped[int] = mapped_column(ForeignKey("remittance.id"))
+    remittance_id: Mapped[int]
     line: Mapped[int]
-    employer_id: Mapped[int] = mapped_column(ForeignKey("employer.organization_id"))
-    benefit_account_id: Mapped[int] = mapped_column(ForeignKey("benefit_account.id"))
+    employer_id: Mapped[int]
+    benefit_account_id: Mapped[int]
     # First and last day of the work, both included, as laws and payslips say it.
     work_from: Mapped[date]
     work_to: Mapped[date]
@@ -379,7 +367,7 @@ class Contribution(Base):
     tolls_cents: Mapped[int] = mapped_column(default=0)
     jobs: Mapped[int] = mapped_column(default=0)
     # The rule of the policy version that held there and then, and what it came to. No rule: empty, nothing owed.
-    policy_version_id: Mapped[int] = mapped_column(ForeignKey("policy_version.id"))
+    policy_version_id: Mapped[int]
     rule: Mapped[str]
     owed_cents: Mapped[int]
     # What the employer pays above the floor.
@@ -388,11 +376,11 @@ class Contribution(Base):
     late_cents: Mapped[int] = mapped_column(default=0)
     explanation: Mapped[str]
     # Filled when the remittance is paid: with whom it went, by which version's split, and the entry.
-    provider_id: Mapped[int | None] = mapped_column(ForeignKey("organization.id"))
-    package_version_id: Mapped[int | None] = mapped_column(ForeignKey("package_version.id"))
-    entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
+    provider_id: Mapped[int | None]
+    package_version_id: Mapped[int | None]
+    entry_id: Mapped[int | None]
     # The entry that took it back, because the report was wrong.
-    reversed_by_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entry.id"))
+    reversed_by_id: Mapped[int | None]
 
 
 class LeaveTally(Base):
@@ -402,11 +390,12 @@ class LeaveTally(Base):
     """
 
     __tablename__ = "leave_tally"
-    __table_args__ = (CheckConstraint("minutes >= 0 AND worked > 0 AND earned > 0", name="not_negative"),)
-
-    benefit_account_id: Mapped[int] = mapped_column(
-        ForeignKey("benefit_account.id"), primary_key=True, autoincrement=False
+    __table_args__ = (
+        *set_by_set(benefit_account_id="benefit_account.id"),
+        CheckConstraint("minutes >= 0 AND worked > 0 AND earned > 0", name="not_negative"),
     )
+
+    benefit_account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     component: Mapped[str] = mapped_column(primary_key=True)
     worked: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     earned: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -49,6 +49,11 @@ class AccountKind(StrEnum):
 SET_BY_SET: Final[dict[str, str]] = {"only_on": "sqlite"}
 
 
+def set_by_set(**references: str) -> tuple[ForeignKeyConstraint, ...]:
+    """References that are checked so, by their columns: each names a column of another table."""
+    return tuple(ForeignKeyConstraint([column], [to], info=SET_BY_SET) for column, to in references.items())
+
+
 class LedgerAccount(Base):
     """One line of the books. Never deleted, and nothing of it ever changes."""
 
