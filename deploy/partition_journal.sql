@@ -81,11 +81,12 @@ BEGIN
         FOR part IN 1 .. coalesce(array_length(again, 1), 0) LOOP
             EXECUTE again[part];
         END LOOP;
-        -- Rules for rows hold in every partition; against TRUNCATE each needs a rule of its own.
+        -- What a statement writes is looked at where the statement names the whole table: a part is never named.
         FOR found IN SELECT inhrelid::regclass AS name FROM pg_inherits WHERE inhparent = plan.name::regclass LOOP
             EXECUTE format(
-                'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION refuse(%L)',
-                found.name, plan.name || ' is append-only'
+                'CREATE TRIGGER by_the_whole BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s'
+                ' FOR EACH STATEMENT EXECUTE FUNCTION refuse(%L)',
+                found.name, 'a part of ' || plan.name || ' is reached by the whole'
             );
         END LOOP;
     END LOOP;
