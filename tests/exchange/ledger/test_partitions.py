@@ -68,7 +68,7 @@ class TestPartitionedJournal:
             db.session.execute(text(deed))
 
     @pytest.mark.parametrize("part", ["ledger_entry_0", "ledger_transfer_0", "ledger_entry_rest"])
-    @pytest.mark.parametrize("deed", ["INSERT INTO {0} SELECT * FROM {0}", "DELETE FROM {0}", "TRUNCATE {0}"])
+    @pytest.mark.parametrize("deed", ["INSERT INTO {0} SELECT * FROM {0}", "DELETE FROM {0}", "TRUNCATE {0} CASCADE"])
     def test_is_reached_by_the_whole_alone(self, town: Town, deed: str, part: str) -> None:
         town.member("Ada", package_id=town.harbor, holding=LEAVE)
         split(4)
