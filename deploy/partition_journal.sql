@@ -2,9 +2,10 @@
 -- vacuumed by themselves. Run by the owner of the program's schema (first on the search path), once, while nothing
 -- posts (stop web, scheduler and sealer): what is posted is copied. docs/scale.md says when it is worth it.
 --
---   psql --set=ON_ERROR_STOP=1 --single-transaction --file=deploy/partition_journal.sql
+--   PGOPTIONS="-c search_path=washington" psql --username=exchange_owner --dbname=exchange \
+--       --set=ON_ERROR_STOP=1 --single-transaction --file=deploy/partition_journal.sql
 --
--- Rows in a partition: 100 million; another figure by  SET journal.rows_per_partition = '…'  beforehand.
+-- Rows in a partition: 100 million; another figure by  -c journal.rows_per_partition=…  in PGOPTIONS.
 DO $partition$
 DECLARE
     rows_each bigint := coalesce(nullif(current_setting('journal.rows_per_partition', true), ''), '100000000')::bigint;

@@ -2,7 +2,8 @@
 
 One role owns the schema and migrates it, another one runs the program: it reads and writes, and where the journal and
 its like are append-only it is granted no UPDATE, DELETE or TRUNCATE at all. Which tables those are is asked of the
-database itself: each carries a trigger that refuses. PostgreSQL only.
+database itself: each carries a trigger that refuses. PostgreSQL only. A partition is reached through its table, and
+nothing is granted on it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TABLES: Final = text(
         SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = c.relname || '_append_only'
     )
     FROM pg_class c
-    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     ORDER BY c.relname
     """
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from exchange import grants
 from exchange.database import db, unit_of_work
 from exchange.ledger import invariants
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer
@@ -75,3 +77,20 @@ class TestPartitionedJournal:
 
         with pytest.raises(DBAPIError, match="is reached by the whole"), unit_of_work():
             db.session.execute(text(deed.format(part)))
+
+    def test_is_not_to_be_changed_by_the_programs_role_either(self, app: Flask) -> None:
+        split(4)
+        may_change = text(
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+            " AND relkind IN ('r', 'p') AND has_table_privilege(:role, oid, 'UPDATE, DELETE, TRUNCATE')"
+        )
+        role = f"program_{secrets.token_hex(4)}"
+
+        with db.engine.connect() as connection:
+            connection.execute(text(f"CREATE ROLE {role}"))
+            grants.grant(connection, role)
+            found = set(connection.execute(may_change, {"role": role}).scalars())
+            connection.rollback()
+
+        assert "ledger_balance" in found
+        assert {name for name in found if name.startswith(("ledger_entry", "ledger_transfer"))} == set()
