@@ -30,6 +30,9 @@ max_requests_jitter = 5_000
 _memory = Path("/dev/shm")  # noqa: S108 - where each worker's sign of life touches no disk
 worker_tmp_dir = str(_memory) if _memory.is_dir() else None
 
+# Nobody talks to gunicorn but by signals: its socket in $HOME would be one more door, and two webs would share it.
+control_socket_disable = True
+
 # The program logs each request itself, without its address: see exchange/web/log.py.
 accesslog = None
 errorlog = "-"

@@ -71,10 +71,6 @@ SETTINGS = (
         "How people reach the regulator: shown to a worker where a check of his balances does not hold.",
     ),
     Setting("BUNDLES", "The folder in which bundles lie that regulators asked for, for three days.", "var/bundles"),
-    Setting(
-        "REGULATOR_CONTACT",
-        "How people reach the regulator: shown to a worker where a check of his balances does not hold.",
-    ),
     Setting("METRICS_TOKEN", "Opens /metrics as a bearer token, at least 16 characters; without one it stays shut."),
     Setting("KEPT_PAGES_MIB", "Memory that each web process spends on pages it has written, in MiB; 0: none.", "64"),
     Setting("LOG_FORMAT", "json: a line for each event; text for people. A demo's default is text.", "json"),
