@@ -39,6 +39,7 @@ from exchange.payments import gateway, purposes
 from exchange.payments.local_gateway import LocalGateway
 from exchange.payments.purposes import Purpose
 from exchange.web import log, shell
+from exchange.web.sparing import SparingFlask
 
 PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages.BLUEPRINTS)
 COMMANDS = (exchange.commands.COMMANDS, providers.commands.COMMANDS, enrollment.commands.COMMANDS)
@@ -66,7 +67,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
 
     Raises ``settings.BadSetting`` when something needed is missing.
     """
-    app = Flask("exchange", root_path=str(settings.ROOT))
+    app = SparingFlask("exchange", root_path=str(settings.ROOT))
     app.config.update(settings.read(given=config))
     db.init_app(app)
     Migrate(app, db, directory=str(settings.ROOT / "migrations"), compare_type=False)

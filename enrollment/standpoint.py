@@ -6,12 +6,13 @@ sees follows from it and from the market alone, so two workers with the same sta
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
 
+from flask import current_app
 from sqlalchemy import BigInteger, ScalarSelect, Text, bindparam, func, or_, select
 from sqlalchemy.types import Date
 
@@ -31,10 +32,13 @@ from enrollment.overview import LATELY, MONTHS
 from exchange import clock, revision
 from exchange.database import from_microseconds, is_sqlite
 from exchange.glance import Glance, Question
+from exchange.identity import people
+from exchange.identity.people import Beside, Login
 from providers.comparison import WorkPattern
 
 _OF_WORKER: Final = 11
 """So many columns of the question tell of the worker, those after them of a window."""
+_PROVIDER_ID: Final = 8
 
 
 @dataclass(frozen=True)
@@ -92,19 +96,36 @@ class Standpoint:
 def of_login(login_id: int, *, window_id: int | None, zone: str) -> Standpoint | None:
     """Where the worker who signs in so stands; None where there is none.
 
-    ``window_id``: a window that he asked for, open or not. ``zone``: whose local dates the months lately go by.
+    ``window_id``: a window that he asked for, open or not. ``zone``: whose local dates the months lately go by. What
+    was read together with who asks (``beside_who_asks``) is taken, once.
     """
-    today = clock.local_date(from_microseconds(clock.parameter_of_microseconds()["machine_us"]), zone)
-    found = _read(login_id, window_id, since=today - LATELY)
+    today = _today(zone)
+    rows = people.read_beside(login_id)
+    if rows is None:
+        rows = _STANDPOINT.rows(login_id=login_id, **_asked(window_id, today))
+    found = _standpoint(rows, since=today - LATELY)
     if found is not None and (on := clock.local_date(found.at, zone)) != today:
         # The machine's clock is not the database's: around midnight it is asked by the right day.
-        found = _read(login_id, window_id, since=on - LATELY)
+        rows = _STANDPOINT.rows(login_id=login_id, **_asked(window_id, on))
+        found = _standpoint(rows, since=on - LATELY)
     return found
 
 
-def _read(login_id: int, window_id: int | None, *, since: date) -> Standpoint | None:
-    rows = _STANDPOINT.rows(login_id=login_id, window_id=window_id or 0, since=since.isoformat())
-    if not rows:
+def beside_who_asks(window_id: Callable[[], int | None]) -> Beside:
+    """For ``seen_with``: the same in the trip in which a worker's page asks who he is."""
+    return Beside(_BESIDE, lambda: _asked(window_id(), _today(current_app.config["PROGRAM_ZONE"])))
+
+
+def _today(zone: str) -> date:
+    return clock.local_date(from_microseconds(clock.parameter_of_microseconds()["machine_us"]), zone)
+
+
+def _asked(window_id: int | None, today: date) -> dict[str, int | str | None]:
+    return {"window_id": window_id or 0, "since": (today - LATELY).isoformat()}
+
+
+def _standpoint(rows: Sequence[tuple[Any, ...]], *, since: date) -> Standpoint | None:
+    if not rows or rows[0][_PROVIDER_ID] is None:
         return None
     now_us, market, account_id, worker_id, closed_at, locked, *where, worked, chosen = rows[0][:_OF_WORKER]
     place, package_id, provider_id = where
@@ -146,24 +167,31 @@ def _instant(value: int | None) -> datetime | None:
 # --- the question ---------------------------------------------------------------------------------
 
 
-def _select() -> Question:
+def _columns() -> tuple[Any, ...]:
+    a, w, m, e = BenefitAccount, Worker, Membership, EnrollmentWindow
+    return (
+        clock.microseconds(), revision.column(), a.id, w.id, a.closed_at, a.switch_locked, w.place, m.package_id,
+        m.provider_id, _worked(), _chosen(),
+        e.id, e.kind, e.plan_year, e.opens_at, e.closes_at, e.effective_at, e.benefit_account_id, e.cause,
+        e.event_on, e.ordered_at,
+    )  # fmt: skip
+
+
+def _select(*first: Any) -> Question:
+    """The worker of each login that the statement finds, and his windows; nothing where a login is no worker's."""
     a, w, m, e = BenefitAccount, Worker, Membership, EnrollmentWindow
     now = clock.microseconds()
     theirs = or_(e.kind == WindowKind.OPEN, e.benefit_account_id == a.id)
     asked = e.id == bindparam("window_id", type_=BigInteger)
     return (
-        select(
-            now, revision.column(), a.id, w.id, a.closed_at, a.switch_locked, w.place, m.package_id,
-            m.provider_id,            _worked(), _chosen(),
-            e.id, e.kind, e.plan_year, e.opens_at, e.closes_at, e.effective_at, e.benefit_account_id, e.cause,
-            e.event_on, e.ordered_at,
-        )
-        .join(a, a.worker_id == w.id)
-        .join(m, (m.benefit_account_id == a.id) & m.ends_at.is_(None))
+        select(*first, *_columns())
+        .select_from(Login)
+        .outerjoin(w, w.login_id == Login.id)
+        .outerjoin(a, a.worker_id == w.id)
+        .outerjoin(m, (m.benefit_account_id == a.id) & m.ends_at.is_(None))
         .outerjoin(e, theirs & or_(asked, (e.opens_at <= now) & (e.closes_at > now)))
-        .where(w.login_id == bindparam("login_id", type_=BigInteger))
         .order_by(e.kind.desc(), e.closes_at, e.id)
-    )  # fmt: skip
+    )
 
 
 def _worked() -> ScalarSelect[str]:
@@ -201,4 +229,5 @@ def _chosen() -> ScalarSelect[str]:
     )
 
 
-_STANDPOINT = Glance(_select)
+_STANDPOINT = Glance(lambda: _select().where(Login.id == bindparam("login_id", type_=BigInteger)))
+_BESIDE = Glance(lambda: _select(*people.WHO).where(people.is_named()))

@@ -22,6 +22,7 @@ from exchange.database import db, in_unit_of_work
 from exchange.errors import NotFound, Refusal
 from exchange.identity import access
 from exchange.identity.actors import Audience
+from exchange.identity.people import seen_with
 from exchange.policy import versions
 from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint, repeatable
@@ -38,6 +39,7 @@ bp.add_to_nav("shop", _l("Choose a package"), order=10)
 PER_PAGE: Final = 20
 MOST_BESIDE: Final = 30
 """So many others can be ticked beside a comparison; where there are more, they are found in the list."""
+STANDPOINT: Final = standpoint.beside_who_asks(lambda: asked_id("window"))
 NOTHING_OPEN: Final = _l("No enrollment is open for you now.")
 
 
@@ -46,6 +48,7 @@ class ConfirmForm(PageForm):
 
 
 @bp.get("/")
+@seen_with(STANDPOINT)
 @repeatable("package")
 def shop() -> ResponseReturnValue:
     """What is on sale for the plan year of the window, for somebody who lives where the worker lives."""
@@ -83,6 +86,7 @@ def _shop(here: Standpoint) -> str:
 
 
 @bp.get("/compare")
+@seen_with(STANDPOINT)
 @repeatable("package")
 def compare() -> ResponseReturnValue:
     """Packages side by side on the worker's own work, what he has among them."""

@@ -6,19 +6,22 @@ is both has two logins. Names and addresses live here and nowhere near the journ
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeVar
 
+from flask import g
 from flask_security import AsaList, UserMixin
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, bindparam, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Text, bindparam, select
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, Instant, db, one_of
-from exchange.glance import Glance, Question
+from exchange.glance import Glance
 from exchange.identity.actors import SECOND_FACTOR_REQUIRED, Actor, Audience
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 
 class Login(Base, UserMixin):
@@ -109,21 +112,56 @@ class Reader(UserMixin):
         return Actor(self.audience, self.name, login_id=self.id, organization_id=self.organization_id)
 
 
-def seen(session_name: str) -> Reader | None:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a page asks in the same trip in which it is asked who asks: see ``seen_with``.
+
+    ``question`` begins with ``WHO`` and has a row for whoever ``is_named`` by the session, whatever else it finds;
+    ``given`` tells its other parameters from the request.
+    """
+
+    question: Glance
+    given: Callable[[], Mapping[str, int | str | None]]
+
+
+def seen_with(beside: Beside) -> Callable[[V], V]:
+    """Mark a view: the rows of its question are found by ``read_beside``, once, as they were when it was asked."""
+
+    def mark(view: V) -> V:
+        view.__dict__["seen_with"] = beside
+        return view
+
+    return mark
+
+
+def seen(session_name: str, beside: Beside | None = None) -> Reader | None:
     """Whom a session names; every page of somebody who is signed in asks it."""
-    row = _SEEN.row(name=session_name)
-    if row is None:
+    rows = (_SEEN if beside is None else beside.question).rows(name=session_name, **(beside.given() if beside else {}))
+    if not rows:
         return None
-    id_, audience, organization_id, name, active, method = row
+    id_, audience, organization_id, name, active, method = rows[0][: len(WHO)]
+    if beside is not None:
+        g.read_beside = id_, [row[len(WHO) :] for row in rows]
     return Reader(id_, Audience(audience), organization_id, name, bool(active), session_name, method is not None)
 
 
-def _select_seen() -> Question:
-    columns = (Login.id, Login.audience, Login.organization_id, Login.name, Login.active, Login.tf_primary_method)
-    return select(*columns).where(Login.fs_uniquifier == bindparam("name", type_=Text))
+def read_beside(login_id: int) -> Sequence[tuple[Any, ...]] | None:
+    """What was read together with who asks, if it was he; asked for again, there is nothing: the world moves on."""
+    asked_by, rows = g.pop("read_beside", (None, None))
+    return rows if asked_by == login_id else None
 
 
-_SEEN = Glance(_select_seen)
+WHO: Final = (
+    Login.id, Login.audience, Login.organization_id, Login.name, Login.active, Login.tf_primary_method,
+)  # fmt: skip
+
+
+def is_named() -> ColumnElement[bool]:
+    """Whether a session names the login."""
+    return Login.fs_uniquifier == bindparam("name", type_=Text)
+
+
+_SEEN = Glance(lambda: select(*WHO).where(is_named()))
 
 
 def names_of(login_ids: Collection[int | None]) -> dict[int | None, str]:

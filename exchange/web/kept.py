@@ -30,7 +30,7 @@ from exchange import clock, revision
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
 from exchange.revision import Moment
-from exchange.web.language import current_language
+from exchange.web.language import select_language
 
 MIB: Final = 1 << 20
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def page(ask: Callable[[], Facts[T]], write: Callable[[T], str]) -> Response | s
     if actor.audience is not Audience.PUBLIC:
         # Before the page is named: a token that came with it would make it another one at the next request.
         session.setdefault(current_app.config["WTF_CSRF_FIELD_NAME"], secrets.token_hex(20))
-    key = (request.endpoint, request.full_path, current_language(), actor.audience, known.facts)
+    key = (request.endpoint, request.full_path, select_language(), actor.audience, known.facts)
     tag = _tag(key, actor)
     if request.if_none_match.contains_weak(tag):
         return _to_be_asked_again(Response(status=304), tag)

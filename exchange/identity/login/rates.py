@@ -35,6 +35,8 @@ ATTEMPTS = (
     "security.mf_recovery",
 )
 """Where something secret is tried, or a letter is sent to whom the visitor names."""
+_BLUEPRINT = "security"
+"""Flask-Security's pages: all of ``ATTEMPTS`` are among them."""
 
 
 class RateLimit(Base):
@@ -107,7 +109,7 @@ def init_app(app: Flask) -> None:
     """Limit the attempts at every page where something secret is tried. A demo has no secrets."""
     if app.config["DEMO"]:
         return
-    limiter = Limiter(account_and_address, app=app, storage_uri="exchange-database://")
+    limiter = _only_where_it_limits(app)
     for endpoint in ATTEMPTS:
         view: Any = app.view_functions[endpoint]
         for limit, key in (
@@ -117,6 +119,20 @@ def init_app(app: Flask) -> None:
         ):
             view = limiter.limit(limit, key_func=key, methods=["POST"], scope=f"{endpoint}:{key.__name__}")(view)
         app.view_functions[endpoint] = view
+
+
+def _only_where_it_limits(app: Flask) -> Limiter:
+    """A limiter that looks at requests for the pages of sign-in only, and costs no other page anything."""
+    hooks = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+    before: list[list[Any]] = [list(one.get(None, ())) for one in hooks]
+    limiter = Limiter(account_and_address, app=app, storage_uri="exchange-database://")
+    for hook, known in zip(hooks, before, strict=True):
+        everywhere: list[Any] = hook.get(None, [])  # type: ignore[attr-defined]
+        added = [one for one in everywhere if one not in known]
+        everywhere[:] = known
+        hook.setdefault(_BLUEPRINT, []).extend(added)  # type: ignore[attr-defined]
+    assert all(endpoint.startswith(f"{_BLUEPRINT}.") for endpoint in ATTEMPTS)
+    return limiter
 
 
 def address() -> str:

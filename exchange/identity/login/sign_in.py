@@ -141,7 +141,8 @@ class LoginStore(SQLAlchemyUserDatastore):
         ((name, value),) = kwargs.items()
         value = value.lower() if case_insensitive else value
         if name == "fs_uniquifier" and request.method in READING and audience_of(current_app, request.endpoint):
-            return people.seen(value)
+            view = current_app.view_functions[request.endpoint or ""]
+            return people.seen(value, getattr(view, "seen_with", None))
         statement = select(Login).where(getattr(Login, name) == value)
         if name == "fs_uniquifier" and request.method not in READING and request.blueprint == "security":
             statement = statement.with_for_update()

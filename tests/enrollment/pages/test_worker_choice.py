@@ -16,11 +16,13 @@ from enrollment import accounts
 from enrollment.models import BenefitAccount, EnrollmentWindow, Membership, WindowKind, Worker
 from exchange import clock
 from exchange.database import db, unit_of_work
-from exchange.identity.actors import system_actor
+from exchange.identity import login
+from exchange.identity.actors import Audience, system_actor
+from exchange.identity.people import Login
 from providers.models import Provider
 from tests.support.counting import statements
 from tests.support.market_makers import more_packages
-from tests.support.signing_in import sign_in
+from tests.support.signing_in import make_login, sign_in
 from tests.support.worker_makers import OFFERINGS, Market
 
 BY = system_actor("test")
@@ -136,8 +138,27 @@ class TestCompare:
         with statements() as told:
             second = bo.get(address).text
 
-        assert len(told) == 2
+        assert len(told) == 1  # who he is and where he stands, in one trip
         assert ["Bo Chen" in first, "Ada Flores" in second] == [False, False]
+
+    def test_is_shown_to_nobody_whose_session_was_ended(self, market: Market, app: Flask) -> None:
+        client = worker(app, market)
+        address = comparing(market, 1)
+        assert client.get(address).status_code == 200
+
+        with unit_of_work():
+            login.end_sessions(db.session.execute(select(Login).where(Login.name == "Ada Flores")).scalar_one())
+
+        assert client.get(address).headers["Location"].startswith("/sign-in")
+
+    @pytest.mark.parametrize("audience", [Audience.PROVIDER, Audience.WORKER])
+    def test_is_for_workers_with_an_account(self, market: Market, app: Flask, audience: Audience) -> None:
+        client = app.test_client()
+        sign_in(client, make_login(audience, "Bo Chen"))
+
+        answer = client.get(comparing(market, 1))
+
+        assert answer.status_code == {Audience.PROVIDER: 403, Audience.WORKER: 404}[audience]
 
     def test_is_another_page_for_whom_another_package_is_his(self, market: Market, app: Flask) -> None:
         pages = [

@@ -1,0 +1,57 @@
+"""Is what is left out at each request really the same for all of them?"""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, request, session
+
+from exchange.web.sparing import SparingFlask, SparingRequest
+
+
+class TestQuery:
+    def test_is_what_flask_makes_of_it(self) -> None:
+        for query in ("", "a=1&b=&c", "package=1&package=2", "q=%C3%A9+x&q=%ff%00", "a=1;b=2", "x=" + "y" * 3_000):
+            environ = {"QUERY_STRING": query, "REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "SERVER_NAME": "x"}
+            plain = Flask.request_class({**environ, "SERVER_PORT": "80"}).args
+
+            for _ in range(2):
+                mine = SparingRequest({**environ, "SERVER_PORT": "80"}).args
+                assert mine == plain
+                assert list(mine.lists()) == list(plain.lists())
+
+    def test_cannot_be_changed_for_the_next_who_asks(self) -> None:
+        app = SparingFlask("app")
+
+        with app.test_request_context("/?a=1"), pytest.raises(TypeError, match="immutable"):
+            request.args["a"] = "2"
+
+
+def _remembering() -> SparingFlask:
+    app = SparingFlask("app")
+    app.secret_key = "the first"
+    app.add_url_rule("/in", "in", lambda: session.setdefault("who", "Ada"))
+    app.add_url_rule("/who", "who", lambda: session.get("who", "nobody"))
+    return app
+
+
+class TestSession:
+    def test_of_another_secret_is_nobodys(self) -> None:
+        app = _remembering()
+        client = app.test_client()
+        client.get("/in")
+        assert client.get("/who").text == "Ada"
+
+        app.secret_key = "the second"
+        assert client.get("/who").text == "nobody"
+
+        app.config["SECRET_KEY_FALLBACKS"] = ["the first"]
+        assert client.get("/who").text == "Ada"
+
+    def test_that_was_changed_is_nobodys(self) -> None:
+        client = _remembering().test_client()
+        client.get("/in")
+        cookie = client.get_cookie("session")
+        assert cookie is not None
+        client.set_cookie("session", ("f" if cookie.value[0] == "e" else "e") + cookie.value[1:])
+
+        assert client.get("/who").text == "nobody"
