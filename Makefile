@@ -12,7 +12,7 @@ MESSAGES := $(wildcard translations/*/LC_MESSAGES/*.po)
 MAKEFLAGS += --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: help run test test-long check fix bench coverage diagrams lock clean
+.PHONY: help run test test-long check fix bench coverage diagrams words lock clean
 
 help: ## list what can be done
 	@echo "make run [PORT=8000] [FRESH=1]   serve the demo town, web and scheduler; FRESH=1 builds it anew"
@@ -46,6 +46,13 @@ coverage: .venv/.test static/vendor/uswds/.installed .venv/.messages ## run the 
 
 diagrams: .venv/.run ## draw docs/states/ from the tables in the code
 	@$(PY) tools/state_diagrams.py
+
+words: .venv/.test ## put new words into the Spanish catalogue, to be translated there
+	@mkdir -p var
+	@$(PY) -m babel.messages.frontend -q extract --mapping-file babel.cfg --keywords _l --no-location --sort-output \
+	  --output-file var/words.pot .
+	@$(PY) -m babel.messages.frontend -q update --input-file var/words.pot --output-dir translations --no-fuzzy-matching \
+	  --ignore-obsolete --ignore-pot-creation-date --width 120
 
 lock: .venv/.test ## resolve requirements/*.in and package.json anew
 	@$(PY) tools/lock.py

@@ -41,10 +41,10 @@ from exchange.identity.people import Login
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-WORKERS = sized(small=2_000, full=1_000_000)
-PROVIDERS, PACKAGES, COMPARED = sized(small=(5, 50, 10), full=(50, 500, 50))
+WORKERS = sized(small=500, full=1_000_000)
+PROVIDERS, PACKAGES, COMPARED = sized(small=(4, 20, 5), full=(50, 500, 50))
 READERS = 64
-SECONDS = sized(small=0.3, full=2.0)
+SECONDS = sized(small=0.1, full=2.0)
 ROUNDS = sized(small=1, full=3)
 COOKIE = "session"
 HELLO = [request_for("/hello")]

@@ -16,7 +16,7 @@ from exchange.web.audiences import audience_blueprint
 from exchange.web.downloads import csv_answer
 
 bp = audience_blueprint("worker_statement", __name__, Audience.WORKER, "/worker/statement")
-bp.add_to_nav("show", _l("Statement"), order=40)
+bp.add_to_nav("show", _l("Account statement"), order=40)
 
 DIRECTIONS = {Direction.IN: ("+", _l("In")), Direction.OUT: ("−", _l("Out")), Direction.MOVED: ("→", _l("Moved"))}
 """How a movement's direction is shown: sign, and word."""
