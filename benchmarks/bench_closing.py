@@ -35,7 +35,7 @@ from exchange.database import db, in_unit_of_work
 A_SECOND = 3 * 0.05 * 1_000_000 / 3_600
 SECONDS = sized(small=2, full=600)
 AFTERWARDS = sized(small=1, full=5)
-SERVERS = sized(small=2, full=4)  # as docs/operations.md advises for two cores: each waits for the disk half of its time
+SERVERS = sized(small=2, full=4)  # docs/operations.md: for two cores four, as each waits for the disk half of its time
 TABS = 64  # that wait for an answer at the same time, at most
 TAKEN, REFUSED = {303}, {404, 409, 422}
 
