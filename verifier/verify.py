@@ -115,7 +115,8 @@ def whole(number: Any, at_most: int = MAX_SUM) -> int:
 
 
 join_hashes = partial(sha, b"\x01")  # a node of the journal's tree
-read_json = json.JSONDecoder(parse_float=whole, parse_constant=whole).decode  # refuses 1.0 and NaN
+once: Any = {"object_pairs_hook": lambda named: dict(named) if len(named) == len(dict(named)) else int("a name twice")}
+read_json = json.JSONDecoder(parse_float=whole, parse_constant=whole, **once).decode  # refuses 1.0 and NaN as well
 holds = lru_cache(1024)(lambda public, *signed: Ed25519PublicKey.from_public_bytes(public).verify(*signed))  # or raises
 
 
@@ -394,9 +395,8 @@ class Bundle:
                 STATED, False, f"{said.title}: is not in the journal, or the journal never had that size"
             )
         self.report.expect(STATED, self.leaf is None, "there are leaves that belong to no statement")
-        rules = list(map(read_json, self.lines("rules")))
+        rules, before = list(map(read_json, self.lines("rules"))), dict[str, str]()
         filings = {one["id"]: one for one in map(read_json, self.lines("filings"))}
-        before: dict[str, str] = {}
         for one in map(read_json, self.lines("reserves")):
             given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(one["provider"])
             self.report.hold("reserve checks", f"{one['provider']} on {one['on']}: ", self.one_check, *given)
@@ -583,7 +583,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     asked = parser.parse_args(arguments)
     report, lines = verify(asked.file, asked.key), []
-    for name, (tests, wrong, found) in report.checks.items():
+    for name, (tests, wrong, found) in sorted(report.checks.items(), key=lambda check: check[0] != "sealed entries"):
         lines.append(f"{'FAILED' if wrong else 'ok':>6}  {tests:>12,} checked, {wrong:>9,} wrong: {name}")
         lines += [f"{'':>22}{finding}" for finding in found]
     lines += ["", *report.notes, "", "ALL OF IT HOLDS" if report.ok else "IT DOES NOT HOLD"]

@@ -135,6 +135,14 @@ class TestReserveCheck:
 
         assert told() != []
 
+    def test_that_says_two_things_under_one_name_is_refused(self, books: Books, told: Any) -> None:
+        """Readers differ in which of them they take."""
+        books.check()
+        line = json.dumps(books.reserves[0]).encode() + b"\n"
+
+        assert told(instead={"reserves": line}) == []
+        assert told(instead={"reserves": line.replace(b"{", b'{"liabilities": 0, ', 1)}) != []
+
     def test_with_a_filing_of_a_later_day_is_refused(self, books: Books, told: Any) -> None:
         books.check()
         books.filings[0]["as_of"] = "2026-10-02"
