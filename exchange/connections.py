@@ -105,6 +105,30 @@ def name_process(name: str) -> None:
     os.environ.setdefault("PGAPPNAME", f"exchange {name} on {socket.gethostname()}:{os.getpid()}"[:_LONGEST_NAME])
 
 
+class Keeping(psycopg.Connection[Any]):
+    """A connection that keeps what it has prepared when a transaction is given up in which nothing failed.
+
+    Each request that only read ends so. The driver would let the server forget every statement then, for those who
+    drop tables and make others of the same name; PostgreSQL itself looks whether a plan still holds.
+    """
+
+    def rollback(self) -> None:
+        """As the driver does it, where something has failed or the server is gone."""
+        if self.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+            super().rollback()
+            return
+        result = self.pgconn.exec_(b"ROLLBACK")
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+
+
+@event.listens_for(Pool, "connect")
+def _keep(connection: Any, _record: object) -> None:
+    """Whoever has connected: SQLAlchemy asks the driver for a connection, not for one of a class."""
+    if type(connection) is psycopg.Connection:
+        connection.__class__ = Keeping
+
+
 # The first eight digits of a log file's name are its timeline. A standby writes no log.
 _TIMELINE: Final = (
     "SELECT system_identifier, left(CASE WHEN pg_is_in_recovery() THEN NULL"
