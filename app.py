@@ -20,6 +20,7 @@ import enrollment.figures
 import enrollment.jobs
 import enrollment.liability_jobs
 import enrollment.pages
+import enrollment.reckoning_jobs
 import exchange.bundle_jobs
 import exchange.commands
 import exchange.jobs
@@ -53,6 +54,7 @@ JOBS = (
     enrollment.jobs,
     enrollment.liability_jobs,
     enrollment.check_statement_jobs,
+    enrollment.reckoning_jobs,
 )
 # Importing this module adds what providers filed to the regulator's bundle: see exchange/ledger/bundle.py.
 BUNDLE_PARTS = (providers.bundle_parts,)

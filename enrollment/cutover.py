@@ -7,13 +7,14 @@ obligations that the carried-out switches left, and their settlement.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, select, union_all
 
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
+from enrollment.pieces import Piece
 from exchange import audit, settlement
 from exchange.database import core, db
 from exchange.identity.actors import Actor
@@ -34,17 +35,25 @@ class Flow:
     cents: int
 
 
-def projected_flows(window: EnrollmentWindow) -> Sequence[Flow]:
+def projected_flows(window: EnrollmentWindow, *, piece: Piece | None = None) -> Sequence[Flow]:
     """Flows of vested individual balances between organizations, by the elections that stand now.
 
-    With them go the members of packages that end: who chooses nothing follows to the successor.
+    With them go the members of packages that end: who chooses nothing follows to the successor. ``piece``: of these
+    accounts only; ``together`` adds pieces up.
     """
-    moving = union_all(_choosing(window), _following(window)).subquery()
+    choosing, following = _choosing(window), _following(window)
+    if piece is not None:
+        ours = piece.has(Membership.benefit_account_id)
+        choosing = choosing.where(ours, piece.has(Election.benefit_account_id))
+        following = following.where(ours)
+    moving = union_all(choosing, following).subquery()
     pair = (moving.c.from_id, moving.c.to_id)
     workers = select(*pair, func.count()).group_by(*pair)
     is_theirs = (LedgerAccount.holder_id == moving.c.benefit_account_id) & (
         LedgerAccount.organization_id == moving.c.from_id
     )
+    if piece is not None:
+        is_theirs &= piece.has(LedgerAccount.holder_id)
     cents = (
         select(*pair, func.sum(LedgerBalance.amount).cast(BigInteger))
         .join(LedgerAccount, is_theirs)
@@ -57,6 +66,15 @@ def projected_flows(window: EnrollmentWindow) -> Sequence[Flow]:
         Flow(from_id, to_id, count, sums.get((from_id, to_id), 0))
         for from_id, to_id, count in db.session.execute(workers)
     ]
+
+
+def together(pieces: Iterable[Sequence[Flow]]) -> list[Flow]:
+    """The flows of several pieces as those of one. Pure."""
+    sums: dict[tuple[int, int], tuple[int, int]] = {}
+    for flow in (flow for flows in pieces for flow in flows):
+        workers, cents = sums.get((flow.from_id, flow.to_id), (0, 0))
+        sums[flow.from_id, flow.to_id] = (workers + flow.workers, cents + flow.cents)
+    return [Flow(*pair, workers, cents) for pair, (workers, cents) in sums.items()]
 
 
 def _choosing(window: EnrollmentWindow) -> Select[int, int, int]:

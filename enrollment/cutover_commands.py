@@ -13,7 +13,7 @@ from typing import Final
 import click
 from flask.cli import with_appcontext
 
-from enrollment import cutover_control, dry_run, rehearsal, switch_list, switching, windows
+from enrollment import cutover_control, dry_run, pieces, reckonings, switch_list, switching, windows
 from enrollment.models import EnrollmentWindow
 from exchange import clock
 from exchange.database import db, in_unit_of_work
@@ -73,7 +73,8 @@ def rehearse_command(plan_year: str, *, tries: bool) -> None:
     window = _window(plan_year)
     assert window.effective_at is not None, "an open enrollment has an effective instant"
     policy = versions.at_instant(window.effective_at)
-    rehearsed = rehearsal.rehearse(window, policy=policy)
+    with Progress("accounts looked at", total=pieces.highest_account()) as tell:
+        rehearsed = reckonings.rehearse(window, policy=policy, tell=tell)
     report = dry_run.conservation(rehearsed)
     names = organizations.names_of({line.organization_id for line in report.lines})
     click.echo(f"{rehearsed.workers:,} workers change package, {rehearsed.of_others:,} of them provider")

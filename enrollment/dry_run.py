@@ -77,6 +77,11 @@ def conservation(rehearsal: Rehearsal) -> Conservation:
         for key in sorted({*before, *leaves, *comes})
         if before.get(key) or key in leaves or key in comes
     ]
+    return summed(lines)
+
+
+def summed(lines: list[Line]) -> Conservation:
+    """The report that these lines make. Pure."""
     units = {
         unit: (
             sum(line.before for line in lines if line.unit is unit),

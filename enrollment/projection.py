@@ -44,9 +44,13 @@ class Projection:
     cents: int
 
 
-def project(window: EnrollmentWindow, *, policy: Policy, on: date) -> Projection:
-    """The elections that stand, added up and put to the reserves: a fixed number of statements."""
-    flows = sorted(cutover.projected_flows(window), key=lambda flow: (-flow.cents, flow.from_id, flow.to_id))
+def project(window: EnrollmentWindow, *, policy: Policy, on: date, flows: Sequence[Flow] | None = None) -> Projection:
+    """The elections that stand, added up and put to the reserves: a fixed number of statements.
+
+    ``flows``: as they were added up before.
+    """
+    found = cutover.projected_flows(window) if flows is None else flows
+    flows = sorted(found, key=lambda flow: (-flow.cents, flow.from_id, flow.to_id))
     moved = movements(flows)
     changes = {id_: movement.change_cents for id_, movement in moved.items()}
     return Projection(

@@ -7,12 +7,13 @@ by component.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Subquery, func, select
 
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
+from enrollment.pieces import Piece
 from enrollment.switching import Destination, destinations_of
 from exchange.database import db
 from exchange.identity.organizations import exchange_id
@@ -46,12 +47,32 @@ class Rehearsal:
     minutes: int
 
 
-def rehearse(window: EnrollmentWindow, *, policy: Policy) -> Rehearsal:
-    """By the choices that stand; after they were ordered, by the orders that are not carried out yet."""
-    movers = _orders(window) if window.ordered_at is not None else _elections(window)
+def rehearse(window: EnrollmentWindow, *, policy: Policy, piece: Piece | None = None) -> Rehearsal:
+    """By the choices that stand; after they were ordered, by the orders that are not carried out yet.
+
+    ``piece``: of these accounts only; ``together`` adds pieces up.
+    """
+    movers = _orders(window, piece) if window.ordered_at is not None else _elections(window, piece)
     counted = select(func.count(), func.count().filter(movers.c.from_provider_id != movers.c.to_provider_id))
     workers, of_others = db.session.execute(counted.select_from(movers)).one()
-    moves = _moves(movers, policy)
+    return of_moves(_moves(movers, policy, piece), workers, of_others)
+
+
+def together(pieces: Iterable[Rehearsal]) -> Rehearsal:
+    """The rehearsals of several pieces as that of one. Pure."""
+    sums: dict[tuple[int, int, str, str, Unit], tuple[int, int]] = {}
+    workers = of_others = 0
+    for piece in pieces:
+        workers, of_others = workers + piece.workers, of_others + piece.of_others
+        for move in piece.moves:
+            key = (move.from_id, move.to_id, move.component, move.to_component, move.unit)
+            before = sums.get(key, (0, 0))
+            sums[key] = (before[0] + move.amount, before[1] + move.workers)
+    return of_moves(_sorted(sums), workers, of_others)
+
+
+def of_moves(moves: Sequence[Move], workers: int, of_others: int) -> Rehearsal:
+    """The rehearsal that these moves make. Pure."""
     return Rehearsal(
         moves=moves,
         workers=workers,
@@ -61,8 +82,9 @@ def rehearse(window: EnrollmentWindow, *, policy: Policy) -> Rehearsal:
     )
 
 
-def _elections(window: EnrollmentWindow) -> Subquery:
+def _elections(window: EnrollmentWindow, piece: Piece | None) -> Subquery:
     e, m, v = Election, Membership, PackageVersion
+    theirs = () if piece is None else (piece.has(e.benefit_account_id), piece.has(m.benefit_account_id))
     return (
         select(
             e.benefit_account_id,
@@ -77,21 +99,23 @@ def _elections(window: EnrollmentWindow) -> Subquery:
             e.window_id == window.id,
             e.state == ElectionState.STANDING,
             m.package_id.is_distinct_from(v.package_id),
+            *theirs,
         )
         .subquery()
     )
 
 
-def _orders(window: EnrollmentWindow) -> Subquery:
+def _orders(window: EnrollmentWindow, piece: Piece | None) -> Subquery:
     s = Switch
+    theirs = () if piece is None else (piece.has(s.benefit_account_id),)
     return (
         select(s.benefit_account_id, s.from_provider_id, s.to_provider_id, s.to_version_id)
-        .where(s.window_id == window.id, s.state == SwitchState.ORDERED)
+        .where(s.window_id == window.id, s.state == SwitchState.ORDERED, *theirs)
         .subquery()
     )
 
 
-def _moves(movers: Subquery, policy: Policy) -> list[Move]:
+def _moves(movers: Subquery, policy: Policy, piece: Piece | None) -> list[Move]:
     """Each line of the movers that would not stay where it is, added up; the largest first."""
     a, b, m = LedgerAccount, LedgerBalance, movers.c
     rows = (
@@ -106,7 +130,7 @@ def _moves(movers: Subquery, policy: Policy) -> list[Move]:
         )
         .join(a, (a.holder_id == m.benefit_account_id) & (a.kind == AccountKind.WORKER))
         .join(b, b.account_id == a.id)
-        .where(b.amount > 0)
+        .where(b.amount > 0, *(() if piece is None else (piece.has(a.holder_id),)))
         .group_by(m.to_version_id, m.to_provider_id, a.organization_id, a.component, a.unit)
     )
     found = db.session.execute(rows).all()
@@ -124,6 +148,10 @@ def _moves(movers: Subquery, policy: Policy) -> list[Move]:
         key = (from_id, target, component, goes_to.component, unit)
         before = sums.get(key, (0, 0))
         sums[key] = (before[0] + amount, before[1] + workers)
+    return _sorted(sums)
+
+
+def _sorted(sums: Mapping[tuple[int, int, str, str, Unit], tuple[int, int]]) -> list[Move]:
     moves = [Move(*key, amount=amount, workers=workers) for key, (amount, workers) in sums.items()]
     return sorted(moves, key=lambda move: (move.unit is not Unit.USD, -move.amount, move.from_id, move.component))
 

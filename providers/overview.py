@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Final
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from flask import current_app
+from sqlalchemy import Date, Select, bindparam, func, or_, select
 
+from exchange import clock, revision
 from exchange.clock import local_date
-from exchange.database import db
+from exchange.database import db, from_microseconds
+from exchange.glance import Glance
+from exchange.identity import people
 from exchange.identity.organizations import Organization
+from exchange.identity.people import Beside
 from exchange.policy.document import Policy
 from providers import reserve_standing, reserves
 from providers.models import (
@@ -120,25 +125,77 @@ def places(*, policy: Policy, on: date) -> list[Place]:
     return places
 
 
+@dataclass(frozen=True, slots=True)
+class Board:
+    """How it all is at an instant of the database's clock, in one short question.
+
+    ``newest``: the last check, finding and decision. With who is on file (``market``: the word for it) and what waits,
+    ``places`` follows from them.
+    """
+
+    at: datetime
+    market: str
+    waiting: Waiting
+    newest: tuple[int | None, ...]
+
+
+def board(login_id: int | None, *, zone: str) -> Board:
+    """The board as a regulator's page shows it; taken from what was read together with who asks, once.
+
+    ``zone``: whose local date says what is late.
+    """
+    today = _today(zone)
+    rows = None if login_id is None else people.read_beside(login_id)
+    found = _board((rows or _BOARD.rows(**_asked(today)))[0])
+    if (on := clock.local_date(found.at, zone)) != today:
+        # The machine's clock is not the database's: around midnight it is asked by the right day.
+        found = _board(_BOARD.rows(**_asked(on))[0])
+    return found
+
+
 def waiting(on: date) -> Waiting:
-    """How much waits, in five statements."""
+    """How much waits, by what is committed."""
+    return _board(_BOARD.rows(**_asked(on))[0]).waiting
+
+
+def board_beside_who_asks() -> Beside:
+    """For ``people.seen_with``: the same in the trip in which the page asks who asks."""
+    return Beside(_BESIDE, lambda: _asked(_today(current_app.config["PROGRAM_ZONE"])))
+
+
+def _today(zone: str) -> date:
+    return clock.local_date(from_microseconds(clock.parameter_of_microseconds()["machine_us"]), zone)
+
+
+def _asked(on: date) -> dict[str, int | str | None]:
+    return {"on_date": on.isoformat()}
+
+
+def _board(row: tuple[Any, ...]) -> Board:
+    now_us, market, *figures = row
+    return Board(from_microseconds(now_us), market, Waiting(*figures[:_WAITING]), tuple(figures[_WAITING:]))
+
+
+_WAITING: Final = 5
+
+
+def _select_board(*first: Any) -> Select[*tuple[Any, ...]]:
     findings = select(func.count()).select_from(Finding).where(Finding.state == FindingState.OPEN)
+    states = (ProviderState.APPLIED, ProviderState.UNDER_REVIEW)
     counted = (
         select(func.count()).select_from(ProviderDecision).where(ProviderDecision.state == DecisionState.PROPOSED),
         findings,
-        findings.where(Finding.answer_due_on < on),
+        findings.where(Finding.answer_due_on < bindparam("on_date", type_=Date)),
         select(func.count()).select_from(PackageVersion).where(PackageVersion.state == VersionState.SUBMITTED),
-        select(func.count())
-        .select_from(Provider)
-        .where(Provider.state.in_((ProviderState.APPLIED, ProviderState.UNDER_REVIEW))),
+        select(func.count()).select_from(Provider).where(or_(*(Provider.state == one for one in states))),
     )
-    return Waiting(*(db.session.execute(one).scalar_one() for one in counted))
+    newest = (select(func.max(table.id)) for table in (ReserveCheck, Finding, ProviderDecision))
+    figures = (one.scalar_subquery() for one in (*counted, *newest))
+    return select(*first, clock.microseconds(), revision.column(), *figures)
 
 
-def newest() -> tuple[int | None, ...]:
-    """The last check, finding and decision: with who is on file and what waits, all that ``places`` follows from."""
-    ids = (select(func.max(table.id)).scalar_subquery() for table in (ReserveCheck, Finding, ProviderDecision))
-    return tuple(db.session.execute(select(*ids)).one())
+_BOARD: Final = Glance(_select_board)
+_BESIDE: Final = Glance(lambda: _select_board(*people.WHO).where(people.is_named()))
 
 
 def _filed_as_of(checks: Mapping[int, ReserveCheck]) -> dict[int, date]:

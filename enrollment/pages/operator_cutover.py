@@ -18,11 +18,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select
 
-from enrollment import cutover, cutover_control, dry_run, rehearsal, switch_list, switching, windows
+from enrollment import cutover, cutover_control, dry_run, reckonings, rehearsal, switch_list, switching, windows
+from enrollment.dry_run import Conservation
 from enrollment.models import EnrollmentWindow, SwitchCause, SwitchState
+from enrollment.pages import reckoned
 from enrollment.pages.operator import STATES as WINDOW_STATES
 from enrollment.pages.operator import asked_number, called, state_of
+from enrollment.pages.reckoned import Asked
 from enrollment.pages.worker_switches import STATES
+from enrollment.reckonings import ReckoningKind
 from enrollment.rehearsal import Rehearsal
 from exchange import clock, exports, settlement
 from exchange.database import in_unit_of_work
@@ -92,18 +96,19 @@ def show(plan_year: str) -> Response:
 
 
 @bp.get("/<plan_year>/rehearsal")
-def rehearse(plan_year: str) -> str:
+def rehearse(plan_year: str) -> Response:
     """What would move if it were carried out now. Reads only."""
     window, at = called(plan_year), clock.now()
     policy = _policy_of(window)
-    found = _rehearsed(window, at)
-    report = dry_run.conservation(found)
+    asked = reckoned.asked(window, ReckoningKind.REHEARSAL)
+    found, report = _rehearsed(window, asked, at)
     ids = {line.organization_id for line in report.lines}
-    return render_template(
+    page = render_template(
         "operator/rehearsal.html",
         window=window,
         state=state_of(window, at),
         states=WINDOW_STATES,
+        asked=asked,
         rehearsal=found,
         report=report,
         changed=[line for line in report.lines if line.leaves or line.comes][:MOST_LINES],
@@ -111,13 +116,26 @@ def rehearse(plan_year: str) -> str:
         names=organizations.names_of(ids),
         components={component.code: component.name for component in policy.components},
     )
+    return reckoned.answer(page, asked)
+
+
+@bp.post("/<plan_year>/rehearsal")
+def have_it_reckoned(plan_year: str) -> ResponseReturnValue:
+    """Have it added up in the background, and watch."""
+    in_unit_of_work(
+        lambda: reckonings.ask(called(plan_year), kind=ReckoningKind.REHEARSAL, by=current_actor(), at=clock.now())
+    )
+    return redirect(url_for(".rehearse", plan_year=plan_year, follow=1), code=303)
 
 
 @bp.get("/<plan_year>/rehearsal.csv")
-def rehearse_csv(plan_year: str) -> Response:
+def rehearse_csv(plan_year: str) -> ResponseReturnValue:
     """The same as a table: for each organization and component what stands there, leaves, comes, and stands then."""
     window, at = called(plan_year), clock.now()
-    report = dry_run.conservation(_rehearsed(window, at))
+    asked = reckoned.asked(window, ReckoningKind.REHEARSAL)
+    if asked is not None and asked.done is None:
+        return redirect(url_for(".rehearse", plan_year=plan_year))
+    _found, report = _rehearsed(window, asked, at)
     names = organizations.names_of({line.organization_id for line in report.lines})
     headings = ["organization", "component", "unit", "before", "leaves", "comes", "after"]
     rows = (
@@ -127,10 +145,15 @@ def rehearse_csv(plan_year: str) -> Response:
     return csv_answer(exports.to_csv(headings, rows), f"cutover-{window.plan_year}.csv")
 
 
-def _rehearsed(window: EnrollmentWindow, at: datetime) -> Rehearsal:
-    if at < window.opens_at:
-        return Rehearsal([], 0, 0, 0, 0)
-    return rehearsal.rehearse(window, policy=_policy_of(window))
+def _rehearsed(window: EnrollmentWindow, asked: Asked | None, at: datetime) -> tuple[Rehearsal, Conservation]:
+    """As it was added up in the background, or now where that is quick; nothing before the window opens."""
+    if asked is not None and asked.done is not None:
+        return reckonings.report_of(asked.done)
+    if asked is not None:
+        return Rehearsal([], 0, 0, 0, 0), dry_run.summed([])
+    none_yet = at < window.opens_at
+    found = Rehearsal([], 0, 0, 0, 0) if none_yet else rehearsal.rehearse(window, policy=_policy_of(window))
+    return found, dry_run.conservation(found)
 
 
 # --- decisions about it ---------------------------------------------------------------------------

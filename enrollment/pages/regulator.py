@@ -6,27 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Response, render_template, request
+from flask import Response, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
-from enrollment import memberships, projection, windows
+from enrollment import memberships, projection, reckonings, windows
 from enrollment.cutover import Flow
+from enrollment.pages import reckoned
 from enrollment.projection import Movement
-from exchange import exports, remembered, revision
+from enrollment.reckonings import ReckoningKind
+from exchange import clock, exports, remembered
+from exchange.database import in_unit_of_work
 from exchange.identity import organizations
+from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import exchange_id
+from exchange.identity.people import seen_with
 from exchange.web import kept, tables
-from exchange.web.audiences import audience_blueprint
+from exchange.web.audiences import audience_blueprint, decision
 from exchange.web.charts import Bar, Chart, Tone, ladder_chart, sparkline
 from exchange.web.downloads import csv_answer
 from exchange.web.filters import percent
 from exchange.web.kept import Facts
 from providers import overview
-from providers.overview import Place, Waiting
+from providers.overview import Board, Place
 from providers.pages.occasion import Occasion, occasion
 from providers.pages.regulator import Compared, compared_standings
 from providers.pages.wording import KIND_WORDS, PROVIDER_STATES, TONES, TierShown, tier_bands, tiers_shown
@@ -62,12 +67,12 @@ class Moving:
 class Seen:
     """What the list of providers is written from."""
 
-    now: Occasion
-    waiting: Waiting
+    board: Board
     members: Mapping[int, int]
 
 
 @bp.get("/")
+@seen_with(overview.board_beside_who_asks())
 def show() -> ResponseReturnValue:
     """Every provider: standing, figures, trend; narrowed and ordered by the address."""
     return kept.page(_seen, _show)
@@ -75,15 +80,16 @@ def show() -> ResponseReturnValue:
 
 def _seen() -> Facts[Seen]:
     """Checks, findings and decisions come one after another and stay; what is answered waits no more."""
-    moment = revision.moment()
-    now = occasion(moment.at)
-    seen = Seen(now, overview.waiting(now.on), remembered.counts("members", memberships.counts))
+    zone = current_app.config["PROGRAM_ZONE"]
+    board = overview.board(current_actor().login_id, zone=zone)
+    seen = Seen(board, remembered.counts("members", memberships.counts))
     members = tuple(sorted(seen.members.items()))
-    return Facts((moment.market, now.on, seen.waiting, overview.newest(), members), seen)
+    on = clock.local_date(board.at, zone)
+    return Facts((board.market, on, board.waiting, board.newest, members), seen)
 
 
 def _show(seen: Seen) -> str:
-    now = seen.now
+    now = occasion(seen.board.at)
     tiers = tiers_shown(now.policy)
     sort = tables.asked_sort(dict.fromkeys(SORTS), default="standing")
     rows = _rows(now, sort, seen.members)
@@ -97,7 +103,7 @@ def _show(seen: Seen) -> str:
         kinds=KIND_WORDS,
         states=PROVIDER_STATES,
         chart=_chart(page.rows, tiers, now),
-        waiting=seen.waiting,
+        waiting=seen.board.waiting,
         counts=[(tier, sum(row.place.tier == tier.code for row in rows)) for tier in tiers.values()],
         options={
             "tier": [anything, *((one.code, one.word) for one in tiers.values())],
@@ -189,27 +195,50 @@ def _chart(rows: Sequence[Row], tiers: dict[str, TierShown], now: Occasion) -> C
 
 
 @projection_bp.get("/", endpoint="show")
-def projected() -> str:
+def projected() -> Response:
     """Before and after, by the choices that stand; while the window is open and until they are carried out."""
     now = occasion()
     window = windows.to_be_carried_out(now.at)
     if window is None:
-        return render_template("regulator/projection_none.html", next=windows.next_open_enrollment(now.at))
-    found = projection.project(window, policy=now.policy, on=now.on)
-    ids = {flow.from_id for flow in found.flows} | {flow.to_id for flow in found.flows}
-    compared = compared_standings(found.now, found.then, policy=now.policy)
-    return render_template(
+        return make_response(
+            render_template("regulator/projection_none.html", next=windows.next_open_enrollment(now.at))
+        )
+    asked = reckoned.asked(window, ReckoningKind.PROJECTION)
+    flows = reckonings.flows_of(asked.done) if asked is not None and asked.done is not None else None
+    found = None
+    if asked is None or flows is not None:
+        found = projection.project(window, policy=now.policy, on=now.on, flows=flows)
+    ids = {id_ for flow in found.flows for id_ in (flow.from_id, flow.to_id)} if found else set()
+    compared = compared_standings(found.now, found.then, policy=now.policy) if found else []
+    page = render_template(
         "regulator/projection.html",
         window=window,
         is_open=window.opens_at <= now.at < window.closes_at,
+        asked=asked,
         projection=found,
-        moving=[Moving(one, found.movements[one.provider_id]) for one in compared],
+        moving=[Moving(one, found.movements[one.provider_id]) for one in compared] if found else [],
         fallen=sum(one.falls for one in compared),
         names=organizations.names_of(ids),
         exchange_id=exchange_id(),
-        matrix=flow_matrix(found.flows, sorted(ids)) if len(ids) <= MATRIX_UP_TO else None,
+        matrix=flow_matrix(found.flows, sorted(ids)) if found and len(ids) <= MATRIX_UP_TO else None,
         order=sorted(ids),
     )
+    return reckoned.answer(page, asked)
+
+
+@projection_bp.post("/", endpoint="reckon")
+@decision
+def have_it_reckoned() -> ResponseReturnValue:
+    """Have it added up in the background, and watch."""
+
+    def work() -> None:
+        at = clock.now()
+        window = windows.to_be_carried_out(at)
+        if window is not None:
+            reckonings.ask(window, kind=ReckoningKind.PROJECTION, by=current_actor(), at=at)
+
+    in_unit_of_work(work)
+    return redirect(url_for(".show", follow=1), code=303)
 
 
 def flow_matrix(flows: Sequence[Flow], order: Sequence[int]) -> list[tuple[int, list[Flow | None]]]:

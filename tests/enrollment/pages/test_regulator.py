@@ -12,10 +12,10 @@ from enrollment import elections
 from enrollment.models import BenefitAccount
 from exchange import clock
 from exchange.clock import local_date
-from exchange.database import db, in_unit_of_work
+from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.identity.actors import Audience
 from providers import reserve_filings
-from providers.models import Provider
+from providers.models import Provider, VersionState
 from tests.support.counting import statements
 from tests.support.provider_makers import staff_of
 from tests.support.signing_in import make_login, sign_in
@@ -106,6 +106,23 @@ class TestBoard:
             regulator.get("/regulator/")
 
         assert len(many) == len(few)
+
+    def test_asks_once_while_nothing_has_changed(self, regulator: FlaskClient) -> None:
+        first = regulator.get("/regulator/")
+        regulator.get("/regulator/")  # the members are counted afresh, for they are few
+
+        with statements() as told:
+            again = regulator.get("/regulator/", headers={"If-None-Match": first.headers["ETag"]})
+
+        assert again.status_code == 304
+        assert [("FROM login" in one, "FROM membership" in one) for one in told] == [(True, False), (False, True)]
+
+    def test_is_written_anew_when_something_waits(self, regulator: FlaskClient, market: Market) -> None:
+        before = regulator.get("/regulator/").headers["ETag"]
+        with unit_of_work():
+            market.version_of(0).state = VersionState.SUBMITTED
+
+        assert regulator.get("/regulator/").headers["ETag"] != before
 
 
 class TestProjection:
