@@ -270,6 +270,11 @@ class Switch(Base):
             "ix_switch_ordered", "effective_at", "id",
             postgresql_where=text("state = 'ordered'"), sqlite_where=text("state = 'ordered'"),
         ),
+        # The few that were given up: with those above, all switches of an account are found.
+        Index(
+            "ix_switch_abandoned", "benefit_account_id",
+            postgresql_where=text("state = 'abandoned'"), sqlite_where=text("state = 'abandoned'"),
+        ),
         CheckConstraint("(state = 'carried_out') = (carried_out_at IS NOT NULL)", name="carried_out_when"),
         CheckConstraint("from_package_id IS NULL OR from_package_id <> to_package_id", name="changes_package"),
         *set_by_set(entry_id="ledger_entry.id"),

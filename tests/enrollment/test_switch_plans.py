@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Select, select, text
 
-from enrollment import switching
+from enrollment import receipts, switching
+from enrollment.models import Switch
 from exchange.database import db, is_sqlite
 from tests.support.enrollment_makers import EFFECTIVE
 
@@ -28,16 +29,31 @@ def _ordered(app: Flask) -> None:
     db.session.execute(text("ANALYZE switch"))
 
 
+def plan_of(which: Select[Switch] | Select[int]) -> str:
+    """How the database would go about it, in its own words."""
+    asked = str(which.compile(dialect=db.engine.dialect, compile_kwargs={"literal_binds": True}))
+    explain = "EXPLAIN QUERY PLAN " if is_sqlite() else "EXPLAIN "
+    plan = " ".join(str(row) for row in db.session.execute(text(explain + asked)).all())
+    db.session.rollback()
+    return plan
+
+
 @pytest.mark.usefixtures("_ordered")
 class TestDue:
     def test_is_read_from_the_index_of_those_ordered_and_not_sorted(self) -> None:
-        which = switching.due(EFFECTIVE).limit(switching.BATCH)
-        asked = str(which.compile(dialect=db.engine.dialect, compile_kwargs={"literal_binds": True}))
-        explain = "EXPLAIN QUERY PLAN " if is_sqlite() else "EXPLAIN "
+        plan = plan_of(switching.due(EFFECTIVE).limit(switching.BATCH))
 
-        plan = " ".join(str(row) for row in db.session.execute(text(explain + asked)).all())
-
-        db.session.rollback()
         assert "ix_switch_ordered" in plan
         assert "Sort" not in plan
         assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.usefixtures("_ordered")
+class TestOfAccount:
+    def test_reads_no_switch_of_anybody_else(self) -> None:
+        plan = plan_of(select(Switch).where(receipts.of_account(7)))
+
+        assert "uq_switch_effective" in plan
+        assert "ix_switch_abandoned" in plan
+        assert "Seq Scan" not in plan
+        assert "SCAN switch" not in plan
