@@ -105,8 +105,12 @@ def _acted(theirs: Subquery) -> list[Select[Any]]:
     other = core(Switch).alias("other")
     again = mine.join(other, other.c.benefit_account_id == Switch.benefit_account_id)
     found.append(again.where(other.c.state == SwitchState.ORDERED.value))
-    chosen = select(Election.benefit_account_id).where(Election.state == ElectionState.STANDING)
-    found.append(chosen.where(Election.benefit_account_id.in_(select(theirs.c.benefit_account_id))))
+    # Looked up for each, whatever the database believes of how many stand: those rolled back by now do, and it has
+    # counted when nobody did. A join would read all switches once for each of them.
+    choice = select(Election.id).where(
+        Election.benefit_account_id == theirs.c.benefit_account_id, Election.state == ElectionState.STANDING
+    )
+    found.append(select(theirs.c.benefit_account_id).where(choice.limit(1).scalar_subquery().is_not(None)))
     return found
 
 
