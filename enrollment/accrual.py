@@ -54,7 +54,7 @@ def accrue(work: Sequence[Work]) -> dict[int, list[tuple[str, int]]]:
         for rate in one.rates:
             minutes = added[rate]
             minutes[one.account_id] = minutes.get(one.account_id, 0) + one.minutes
-    running = {rate: _count(rate, minutes) for rate, minutes in sorted(added.items())}
+    running = _count(added) if added else {}
     earned: dict[int, list[tuple[str, int]]] = {}
     for one in work:
         for rate in one.rates:
@@ -92,19 +92,26 @@ def take_back(work: Work) -> list[tuple[str, int]]:
 _COUNT: Final = Prepared(
     """
     INSERT INTO leave_tally (benefit_account_id, component, worked, earned, minutes)
-    SELECT new.account_id, {component}, {worked}, {earned}, new.minutes FROM {rows} WHERE true ORDER BY new.account_id
+    SELECT new.account_id, new.component, new.worked, new.earned, new.minutes FROM {rows} WHERE true
+    ORDER BY new.account_id, new.component, new.worked, new.earned
     ON CONFLICT (benefit_account_id, component, worked, earned)
     DO UPDATE SET minutes = leave_tally.minutes + excluded.minutes
-    RETURNING benefit_account_id, minutes
+    RETURNING component, worked, earned, benefit_account_id, minutes
     """,
     "new",
-    Rate._fields,
     account_id="bigint",
+    component="text",
+    worked="bigint",
+    earned="bigint",
     minutes="bigint",
 )
 
 
-def _count(rate: Rate, minutes: Mapping[int, int]) -> dict[int, int]:
-    """Add minutes of work to the tallies of some accounts, ascending; what each tally held before."""
-    totals = _COUNT.run(sorted(minutes.items()), **rate._asdict())
-    return {account_id: total - minutes[account_id] for account_id, total in totals}
+def _count(added: Mapping[Rate, Mapping[int, int]]) -> dict[Rate, dict[int, int]]:
+    """Add minutes of work to the tallies of accounts, ascending; what each tally held before."""
+    rows = [(account_id, *rate, minutes) for rate, each in added.items() for account_id, minutes in each.items()]
+    before: dict[Rate, dict[int, int]] = {rate: {} for rate in added}
+    for component, worked, earned, account_id, total in _COUNT.run(rows):
+        rate = Rate(component, worked, earned)
+        before[rate][account_id] = total - added[rate][account_id]
+    return before

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from flask_babel import force_locale
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, ColumnElement, case, false, func, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, ColumnElement, false, func, select, true, update
+from sqlalchemy.orm import make_transient_to_detached
 
 from enrollment import lateness, posting, reporting
-from enrollment.models import BenefitAccount, Contribution, Employer, Employment, Remittance, RemittanceState, Worker
+from enrollment.models import BenefitAccount, Contribution, Employer, Remittance, RemittanceState, Worker
 from enrollment.report_costs import ComputedLine
 from enrollment.report_lines import ReportLine, digest_of
 from enrollment.reporting import Report
 from exchange import audit
-from exchange.bulk import insert_rows
-from exchange.database import core, db, insert_or_ignore, is_sqlite
+from exchange.bulk import Prepared, insert_rows
+from exchange.database import core, db, to_microseconds
 from exchange.errors import NotAllowed, Refusal
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
@@ -98,6 +98,7 @@ def submit(
     """
     if by.audience is not Audience.SYSTEM and by.organization_id != employer.organization_id:
         raise NotAllowed(_l("You can report for your own organization only."))
+    db.session.flush()
     digest = digest_of(lines)
     earlier = _under(request_key, employer, digest)
     if earlier is not None:
@@ -113,10 +114,12 @@ def submit(
     if remittance is None:
         return _entered_meanwhile(report, employer, request_key)
     _enter_lines(remittance.id, employer.organization_id, report.lines)
-    _enter_employments(remittance.id)
+    _EMPLOYMENTS.run(remittance_id=remittance.id)
     facts = f"lines={len(report.lines)} workers={report.workers} cents={report.total_cents}"
     audit.record("remittance.reported", f"remittance:{remittance.id}", by=by, at=at, facts=facts)
-    _charge_lateness(remittance, law=law, at=at)
+    due = {(line.policy_version_id, line.line.last_day) for line in report.lines if line.owed_cents}
+    if lateness.is_any_late(due, law=law, paid_on=reporting.today_by(law, at)):
+        _charge_lateness(remittance, law=law, at=at)
     if remittance.total_cents == 0:
         posting.post(remittance, by=by, at=at)
     return remittance
@@ -125,10 +128,8 @@ def submit(
 def _under(request_key: str | None, employer: Employer, digest: bytes) -> Remittance | None:
     if request_key is None:
         return None
-    named = select(Remittance).where(
-        Remittance.employer_id == employer.organization_id, Remittance.request_key == request_key
-    )
-    found = db.session.execute(named).scalar_one_or_none()
+    named = _NAMED.run(employer_id=employer.organization_id, request_key=request_key)
+    found = db.session.get_one(Remittance, named[0][0]) if named else None
     if found is not None and found.content_digest != digest:
         raise RequestKeyReused(
             _l("This request was sent before with another content. Name each request anew."), remittance_id=found.id
@@ -152,7 +153,7 @@ def _entered(
     report: Report, *, employer: Employer, source: str, request_key: str | None, by: Actor, at: datetime
 ) -> Remittance | None:
     """The new remittance; None when another request with the same report, or under the same name, was faster."""
-    row = {
+    row: dict[str, Any] = {
         "employer_id": employer.organization_id,
         "state": RemittanceState.REPORTED,
         "source": source,
@@ -163,10 +164,14 @@ def _entered(
         "total_cents": report.total_cents,
         "late_cents": 0,
     }
-    # The database lets one in.
-    entered = insert_or_ignore(Remittance).rows().values(row).returning(Remittance.id)
-    id_ = db.session.execute(entered).scalar_one_or_none()
-    return None if id_ is None else db.session.execute(select(Remittance).where(Remittance.id == id_)).scalar_one()
+    written: dict[str, Any] = {**row, "state": RemittanceState.REPORTED.value, "reported_at": to_microseconds(at)}
+    entered = _ENTER.run(**written)  # the database lets one in
+    if not entered:
+        return None
+    remittance = Remittance(id=entered[0][0], paid_at=None, **row)
+    make_transient_to_detached(remittance)  # it is written already
+    db.session.add(remittance)
+    return remittance
 
 
 def _entered_meanwhile(report: Report, employer: Employer, request_key: str | None) -> Remittance:
@@ -182,6 +187,19 @@ def _entered_meanwhile(report: Report, employer: Employer, request_key: str | No
     raise _already(db.session.execute(same).scalar_one())
 
 
+_NAMED: Final = Prepared(
+    "SELECT id FROM remittance WHERE employer_id = {employer_id} AND request_key = {request_key}",
+    values=("employer_id", "request_key"),
+)
+_ENTERED: Final = (
+    "employer_id", "state", "source", "content_digest", "request_key", "reported_at", "reported_by_id", "total_cents",
+    "late_cents",
+)  # fmt: skip
+_ENTER: Final = Prepared(
+    f"INSERT INTO remittance ({', '.join(_ENTERED)}) VALUES ({', '.join(f'{{{name}}}' for name in _ENTERED)})"  # noqa: S608 - our own names
+    " ON CONFLICT DO NOTHING RETURNING id",
+    values=_ENTERED,
+)
 _COLUMNS = (
     "remittance_id", "line", "employer_id", "benefit_account_id", "work_from", "work_to", "place", "sector",
     "worker_class", "minutes", "earnings_cents", "fee_cents", "tolls_cents", "jobs", "policy_version_id", "rule",
@@ -204,26 +222,21 @@ def _row(remittance_id: int, employer_id: int, computed: ComputedLine) -> tuple[
     )  # fmt: skip
 
 
-def _enter_employments(remittance_id: int) -> None:
-    """Widen each employment to the days that the remittance names."""
-    c, e = Contribution, core(Employment)
-    days = (
-        select(c.employer_id, c.benefit_account_id, func.min(c.work_from), func.max(c.work_to))
-        .where(c.remittance_id == remittance_id)
-        .group_by(c.employer_id, c.benefit_account_id)
-        .order_by(c.benefit_account_id)  # two reports for the same workers at once take turns
-    )
-    statement: Any = (sqlite.insert if is_sqlite() else postgresql.insert)(e).from_select(
-        ["employer_id", "benefit_account_id", "first_worked_on", "last_worked_on"], days
-    )
-    new, is_earlier = statement.excluded, statement.excluded.first_worked_on < e.c.first_worked_on
-    is_later = new.last_worked_on > e.c.last_worked_on
-    widened = {
-        "first_worked_on": case((is_earlier, new.first_worked_on), else_=e.c.first_worked_on),
-        "last_worked_on": case((is_later, new.last_worked_on), else_=e.c.last_worked_on),
-    }
-    index = ["employer_id", "benefit_account_id"]
-    db.session.execute(statement.on_conflict_do_update(index_elements=index, set_=widened, where=is_earlier | is_later))
+# Widen each employment to the days that the remittance names. Two reports for the same workers at once take turns.
+_EMPLOYMENTS: Final = Prepared(
+    """
+    INSERT INTO employment (employer_id, benefit_account_id, first_worked_on, last_worked_on)
+    SELECT employer_id, benefit_account_id, min(work_from), max(work_to) FROM contribution
+    WHERE remittance_id = {remittance_id} GROUP BY employer_id, benefit_account_id ORDER BY benefit_account_id
+    ON CONFLICT (employer_id, benefit_account_id) DO UPDATE SET
+        first_worked_on = CASE WHEN excluded.first_worked_on < employment.first_worked_on
+            THEN excluded.first_worked_on ELSE employment.first_worked_on END,
+        last_worked_on = CASE WHEN excluded.last_worked_on > employment.last_worked_on
+            THEN excluded.last_worked_on ELSE employment.last_worked_on END
+    WHERE excluded.first_worked_on < employment.first_worked_on OR excluded.last_worked_on > employment.last_worked_on
+    """,
+    values=("remittance_id",),
+)
 
 
 # --- paying ---------------------------------------------------------------------------------------
@@ -252,8 +265,9 @@ def start_payment(remittance: Remittance, *, by: Actor, at: datetime) -> int:
 
 def book(remittance_id: int, /, *, payment_id: int, amount_cents: int, by: Actor, at: datetime) -> None:
     """What is done with a paid payment: the ``Booking`` of the purpose ``remittance``."""
-    remittance = db.session.execute(select(Remittance).where(Remittance.id == remittance_id)).scalar_one()
-    _hold(remittance)
+    # Whoever pays and whoever cancels at the same moment take turns.
+    held = select(Remittance).where(Remittance.id == remittance_id).with_for_update()
+    remittance = db.session.execute(held.execution_options(populate_existing=True)).scalar_one()
     _must_become(remittance, RemittanceState.PAID)
     assert amount_cents == remittance.total_cents, f"payment {payment_id} is not of the amount that was asked for"
     posting.post(remittance, by=by, at=at)

@@ -8,7 +8,7 @@ late gets what the lateness costs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -43,6 +43,16 @@ class _Period(NamedTuple):
 
     version_id: int
     due_on: date
+
+
+def is_any_late(due: Iterable[tuple[int, date]], *, law: Timeline, paid_on: date) -> bool:
+    """Whether work under one of these policies (by id) that ended on that day is paid too late on ``paid_on``."""
+    policies = dict(zip(law.ids, law.policies, strict=True))
+    for version_id, work_to in due:
+        how = policies[version_id].contributions
+        if paid_on > due_on(how.due, work_to + _DAY) + how.late.grace_days * _DAY:
+            return True
+    return False
 
 
 def charge(remittance_id: int, *, law: Timeline, paid_on: date) -> int:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from enrollment.models import BenefitAccount, Membership, MembershipCause
-from exchange.bulk import among
-from exchange.database import core, db, is_sqlite
+from exchange.bulk import Prepared
+from exchange.database import db, is_sqlite
 from exchange.ledger import invariants
 
 
@@ -57,6 +57,7 @@ def at_instant(account_id: int, instant: datetime) -> Membership | None:
 
 def current_for_posting(account_ids: Collection[int]) -> dict[int, Current]:
     """Where each account is now, held still (row locks, ascending) until the transaction ends."""
+    db.session.flush()
     found: dict[int, Current] = {}
     wanted = sorted(set(account_ids))
     while wanted:
@@ -86,16 +87,18 @@ def hold_for_posting(account_ids: Select[int]) -> None:
 
 
 def _read_locked(account_ids: list[int]) -> dict[int, Current]:
-    m = core(Membership).c
-    rows = (
-        select(m.benefit_account_id, m.id, m.provider_id, m.package_id)
-        .where(among(m.benefit_account_id, account_ids), m.ends_at.is_(None))
-        .order_by(m.id)
-    )
-    if not is_sqlite():
-        rows = rows.with_for_update(read=True)
-    found = db.session.execute(rows).all()
+    found = _HELD.run([(account_id,) for account_id in account_ids])
     return {account_id: Current(id_, provider, package) for account_id, id_, provider, package in found}
+
+
+_HELD: Final = Prepared(
+    """
+    SELECT benefit_account_id, id, provider_id, package_id FROM membership
+    WHERE benefit_account_id IN (SELECT asked.id FROM {rows}) AND ends_at IS NULL ORDER BY id {for_share}
+    """,
+    "asked",
+    id="bigint",
+)
 
 
 def counts() -> dict[int, int]:

@@ -38,6 +38,7 @@ def post(remittance: Remittance, *, by: Actor, at: datetime, piece: int = PIECE)
     The caller holds its row. What comes of it is the same whatever the size of a ``piece``.
     """
     assert remittance.state is RemittanceState.REPORTED, "a remittance is posted once"
+    db.session.flush()
     law = versions.timeline()
     today = local_date(at, law.policies[-1].zone)
     with uncollected():

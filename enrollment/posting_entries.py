@@ -18,7 +18,6 @@ from enrollment.memberships import Current
 from enrollment.models import Contribution, Remittance
 from enrollment.posting_plan import WITH_NOBODY, Plan, Work
 from exchange.bulk import Prepared
-from exchange.database import core, db
 from exchange.identity.actors import Actor
 from exchange.ledger import accounts, journal
 from exchange.ledger.accounts import AccountKind, Line, OwnLine
@@ -37,6 +36,15 @@ _WENT: Final = Prepared(
     provider_id="bigint",
     version_id="bigint",
     entry_id="bigint",
+)
+
+
+_PIECE: Final = Prepared(
+    """
+    SELECT line, id, benefit_account_id, place, minutes, rule, policy_version_id, owed_cents + extra_cents + late_cents
+    FROM contribution WHERE remittance_id = {remittance_id} AND line > {last} ORDER BY line LIMIT {size}
+    """,
+    values=("remittance_id", "last", "size"),
 )
 
 
@@ -61,41 +69,29 @@ class World(NamedTuple):
     accrual_id: int
 
 
+Targets = Mapping[tuple[int, int], Sequence[tuple[str, int | None]]]
+"""By package and provider: into which components money is divided, and the id of the line where many share it."""
+
+
 def post(remittance: Remittance, plan: Plan, *, piece: int, on: date, by: Actor, at: datetime) -> None:
     """Put the remittance and its contributions, ``piece`` at a time, into the books, in the caller's transaction."""
-    lines = (
-        Line(AccountKind.OUTSIDE, plan.exchange_id, Unit.USD),
-        Line(AccountKind.FUNDS, remittance.employer_id, Unit.USD),
-        Line(AccountKind.ACCRUAL, plan.exchange_id, Unit.MIN),
-    )
-    opened = accounts.open_lines(lines)
-    world = World(*(opened[line] for line in lines))
-    postings = [_received(remittance, world, on)] if remittance.total_cents else []
     for number, contributions in enumerate(_pieces(remittance.id, piece)):
         if len(contributions) == piece and number == 0:
             accounts_of = select(Contribution.benefit_account_id).where(Contribution.remittance_id == remittance.id)
             memberships.hold_for_posting(accounts_of)
         where = memberships.current_for_posting([one.account_id for one in contributions])
         plan.learn({current.package_id for current in where.values() if current.package_id is not None})
-        postings += _postings(contributions, where, plan, world, on)
+        world, targets = _shared_lines(remittance.employer_id, where.values(), plan)
+        postings = [_received(remittance, world, on)] if number == 0 and remittance.total_cents else []
+        postings += _postings(contributions, where, plan, world, targets, on)
         _mark(contributions, where, plan, journal.post(postings, by=by, at=at))
-        postings = []
 
 
 def _pieces(remittance_id: int, size: int) -> Iterator[list[Posted]]:
     """The contributions, in the order of the report's lines, so many at a time."""
-    c, last = core(Contribution).c, -1
+    last = -1
     while True:
-        rows = (
-            select(
-                c.line, c.id, c.benefit_account_id, c.place, c.minutes, c.rule, c.policy_version_id,
-                c.owed_cents + c.extra_cents + c.late_cents,
-            )
-            .where(c.remittance_id == remittance_id, c.line > last)
-            .order_by(c.line)
-            .limit(size)
-        )  # fmt: skip
-        found = [Posted(*row) for row in db.session.execute(rows).all()]
+        found = [Posted(*row) for row in _PIECE.run(remittance_id=remittance_id, last=last, size=size)]
         if found:
             yield found
         if len(found) < size:
@@ -110,11 +106,10 @@ def _received(remittance: Remittance, world: World, on: date) -> Posting:
 
 
 def _postings(
-    contributions: Sequence[Posted], where: Mapping[int, Current], plan: Plan, world: World, on: date
+    contributions: Sequence[Posted], where: Mapping[int, Current], plan: Plan, world: World, targets: Targets, on: date
 ) -> Iterator[Posting]:
     """An entry for each contribution that moves something: money first, then the leave that the work earned."""
     leave = accrual.accrue([_work(one, where[one.account_id], plan) for one in contributions])
-    targets = _targets(where.values(), plan)
     moves = [
         _money(one, where[one.account_id], plan, targets) + _leave(one, where[one.account_id], leave.get(one.id, ()))
         for one in contributions
@@ -133,18 +128,22 @@ def _postings(
             yield Posting(_key(one), "contribution", on, tuple(transfers))
 
 
-def _targets(homes: Iterable[Current], plan: Plan) -> dict[tuple[int, int], Sequence[tuple[str, int | None]]]:
-    """By package and provider: into which components money is divided, and the id of the line where many share it."""
+def _shared_lines(employer_id: int, homes: Iterable[Current], plan: Plan) -> tuple[World, Targets]:
+    """The lines that many share, opened where they are not there yet."""
     lines = {home: plan.targets(*home) for home in {(_package(now), now.provider_id) for now in homes}}
-    shared = accounts.open_lines({line for each in lines.values() for _, line in each if line is not None})
-    return {
+    world = (
+        Line(AccountKind.OUTSIDE, plan.exchange_id, Unit.USD),
+        Line(AccountKind.FUNDS, employer_id, Unit.USD),
+        Line(AccountKind.ACCRUAL, plan.exchange_id, Unit.MIN),
+    )
+    shared = accounts.open_lines({*world, *(line for each in lines.values() for _, line in each if line is not None)})
+    targets = {
         home: [(code, None if line is None else shared[line]) for code, line in each] for home, each in lines.items()
     }
+    return World(*(shared[line] for line in world)), targets
 
 
-def _money(
-    one: Posted, now: Current, plan: Plan, targets: Mapping[tuple[int, int], Sequence[tuple[str, int | None]]]
-) -> list[tuple[int | OwnLine, int]]:
+def _money(one: Posted, now: Current, plan: Plan, targets: Targets) -> list[tuple[int | OwnLine, int]]:
     package_id = _package(now)
     return [
         (shared_id or (one.account_id, now.provider_id, code, _USD), cents)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, func, select
@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, func, select
 from enrollment.contribution_rules import WorkLine, owed, rule_for
 from enrollment.models import Contribution, Employer, Remittance, RemittanceState
 from enrollment.report_lines import ReportLine
+from exchange.bulk import Prepared
 from exchange.calendar import first_of_next_month, quarter_of
 from exchange.database import db
 from exchange.intake import Problems
@@ -214,20 +215,19 @@ class Computation:
         }
 
     def _on_file_between(self, starts_on: date, ends_on: date) -> Sequence[int]:
-        c = Contribution
-        on_file = (
-            select(c.benefit_account_id)
-            .join(Remittance, Remittance.id == c.remittance_id)
-            .where(
-                c.employer_id == self._employer.organization_id,
-                c.work_from < ends_on,
-                c.work_to >= starts_on,
-                c.reversed_by_id.is_(None),
-                Remittance.state != RemittanceState.CANCELLED,
-            )
-            .distinct()
-        )
-        return db.session.execute(on_file).scalars().all()
+        employer_id = self._employer.organization_id
+        on_file = _ON_FILE.run(employer_id=employer_id, starts_on=str(starts_on), ends_on=str(ends_on))
+        return [account_id for (account_id,) in on_file]
+
+
+_ON_FILE: Final = Prepared(
+    """
+    SELECT DISTINCT c.benefit_account_id FROM contribution c JOIN remittance r ON r.id = c.remittance_id
+    WHERE c.employer_id = {employer_id} AND c.work_from < {ends_on} AND c.work_to >= {starts_on}
+    AND c.reversed_by_id IS NULL AND r.state <> 'cancelled'
+    """,
+    values=("employer_id", "starts_on", "ends_on"),
+)
 
 
 def _year_to(day: date) -> tuple[date, date]:

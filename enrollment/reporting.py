@@ -11,15 +11,16 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from enrollment.models import BenefitAccount, Employer, Remittance, RemittanceState, Worker
+from enrollment.models import BenefitAccount, Employer, Worker
 from enrollment.report_checks import Checks, Found, overlaps
 from enrollment.report_costs import Computation, ComputedLine
 from enrollment.report_lines import KEPT_PROBLEMS, ReportLine, digest_of
-from exchange.bulk import among, uncollected
+from exchange.bulk import Prepared, among, uncollected
 from exchange.clock import local_date
 from exchange.database import db
 from exchange.errors import Refusal
@@ -78,6 +79,7 @@ def preview(
     ``TooManyLines`` and a program without a policy; everything else that is wrong is in the answer's
     ``problems``, and then nothing of the report may be taken.
     """
+    db.session.flush()
     found = Problems(keep=KEPT_PROBLEMS) if problems is None else problems
     law = law or versions.timeline()
     today = today_by(law, at)
@@ -105,15 +107,29 @@ def today_by(law: Timeline, at: datetime) -> date:
 
 
 def _earlier(employer: Employer, digest: bytes) -> int | None:
-    same = select(Remittance.id).where(
-        Remittance.employer_id == employer.organization_id,
-        Remittance.content_digest == digest,
-        Remittance.state != RemittanceState.CANCELLED,
-    )
-    return db.session.execute(same).scalar_one_or_none()
+    found = _SAME.run(employer_id=employer.organization_id, digest=digest)
+    return found[0][0] if found else None
+
+
+_SAME: Final = Prepared(
+    """
+    SELECT id FROM remittance
+    WHERE employer_id = {employer_id} AND content_digest = {digest} AND state <> 'cancelled'
+    """,
+    values=("employer_id", "digest"),
+)
 
 
 # --- whose line it is -----------------------------------------------------------------------------
+
+_NAMED: Final = Prepared(
+    """
+    SELECT number, id, closed_at IS NOT NULL FROM benefit_account
+    WHERE number IN (SELECT asked.number FROM {rows})
+    """,
+    "asked",
+    number="text",
+)
 
 
 class _Accounts:
@@ -124,9 +140,7 @@ class _Accounts:
         self.ids: dict[str, int] = {}
         self._closed: set[str] = set()
         for start in range(0, len(numbers), _AT_ONCE):
-            rows = select(BenefitAccount.number, BenefitAccount.id, BenefitAccount.closed_at.is_not(None))
-            named = rows.where(among(BenefitAccount.number, numbers[start : start + _AT_ONCE]))
-            for number, id_, is_closed in db.session.execute(named).all():
+            for number, id_, is_closed in _NAMED.run([(number,) for number in numbers[start : start + _AT_ONCE]]):
                 self.ids[number] = id_
                 if is_closed:
                     self._closed.add(number)

@@ -39,9 +39,8 @@ def in_force(package_ids: Collection[int], plan_year: str) -> dict[int, Split]:
 
 def of_versions(version_ids: Iterable[int]) -> dict[int, Split]:
     """What each version says, by its id."""
-    ids = sorted(version_ids)
-    shares, hours = shelf.splits_of(ids), shelf.accruals_of(ids)
-    return {id_: Split(id_, shares[id_], hours.get(id_, {})) for id_ in ids}
+    terms = shelf.splits_and_accruals_of(sorted(version_ids))
+    return {id_: Split(id_, shares, hours) for id_, (shares, hours) in terms.items()}
 
 
 def held(policy: Policy) -> Split:

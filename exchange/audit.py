@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from flask import g, has_request_context, request
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange.database import Base, db
+from exchange.bulk import Prepared
+from exchange.database import Base, to_microseconds
 from exchange.identity.actors import Actor
 
 
@@ -39,7 +40,18 @@ def record(
     action: str, subject: str, *, by: Actor, at: datetime, reason: str | None = None, facts: str | None = None
 ) -> None:
     """Write the deed down. ``subject`` is ``kind:id``; ``facts`` holds figures, never personal data."""
-    db.session.add(AuditEvent(**event(action, subject, by=by, at=at, reason=reason, facts=facts)))
+    written = event(action, subject, by=by, at=at, reason=reason, facts=facts)
+    _WRITE.run(**{**written, "at": to_microseconds(at)})
+
+
+_COLUMNS: Final = (
+    "at", "action", "subject", "audience", "actor_name", "login_id", "organization_id", "reason", "facts", "request_id",
+    "address",
+)  # fmt: skip
+_WRITE: Final = Prepared(
+    f"INSERT INTO audit_event ({', '.join(_COLUMNS)}) VALUES ({', '.join(f'{{{name}}}' for name in _COLUMNS)})",  # noqa: S608 - our own names
+    values=_COLUMNS,
+)
 
 
 def event(

@@ -67,30 +67,38 @@ def among(attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Se
 class Prepared:
     """A statement over rows that are given with it, put together once: for what is done for each of many small reports.
 
-    In ``statement`` ``{rows}`` stands for the rows as a table of that ``name``, and ``{word}`` for each other value.
-    ``columns``: the names in the order of a row's values, and their types on PostgreSQL (a literal in our own code).
+    In ``statement`` ``{rows}`` stands for the rows as a table of that ``name``, ``{word}`` for each other value and
+    ``{for_share}`` for the lock, which SQLite does without. ``columns``: the names in the order of a row's values, and
+    their types on PostgreSQL (a literal in our own code); none for a statement that is given values only.
     """
 
-    def __init__(self, statement: str, name: str, values: Sequence[str] = (), **columns: str) -> None:
+    def __init__(self, statement: str, name: str = "", values: Sequence[str] = (), **columns: str) -> None:
         picked = ", ".join(f"value ->> {place} AS {column}" for place, column in enumerate(columns))
         self._on_sqlite = statement.format(
             rows=f"(SELECT {picked} FROM json_each(:rows)) AS {name}",  # noqa: S608 - our own names
+            for_share="",
             **{value: f":{value}" for value in values},
         )
         lists = ", ".join(f"%({column}_list)s::{kind}[]" for column, kind in columns.items())
         self._on_postgresql = statement.format(
-            rows=f"unnest({lists}) AS {name} ({', '.join(columns)})", **{value: f"%({value})s" for value in values}
+            rows=f"unnest({lists}) AS {name} ({', '.join(columns)})",
+            for_share="FOR SHARE",
+            **{value: f"%({value})s" for value in values},
         )
         self._lists = [f"{column}_list" for column in columns]
 
-    def run(self, rows: Sequence[Sequence[Any]], **values: Any) -> list[tuple[Any, ...]]:
-        """Do it in the present transaction, for one row at least; what it returns. A listener does not see it."""
-        present = driver()
-        if present.is_sqlite:
-            text, given = self._on_sqlite, {"rows": json.dumps(rows), **values}
-        else:
+    def run(self, rows: Sequence[Sequence[Any]] = (), **values: Any) -> list[tuple[Any, ...]]:
+        """Do it in the present transaction, for one row at least where it takes rows; what it returns.
+
+        A listener does not see it, and what the session has not written yet it does not see.
+        """
+        present, given = driver(), values
+        text = self._on_sqlite if present.is_sqlite else self._on_postgresql
+        if self._lists and present.is_sqlite:
+            given = {"rows": json.dumps(rows), **values}
+        elif self._lists:
             lists = (list(column) for column in zip(*rows, strict=True))
-            text, given = self._on_postgresql, {**dict(zip(self._lists, lists, strict=True)), **values}
+            given = {**dict(zip(self._lists, lists, strict=True)), **values}
         with told_by_sqlalchemy(present.connection, text):
             answer = present.cursor.execute(text, given)
             return answer.fetchall() if answer.description else []

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
+from exchange.bulk import Prepared
 from exchange.database import db
 from exchange.identity.organizations import Organization
 from exchange.policy.formulas import covers
 from providers import packages
 from providers.decisions import OFFERING
 from providers.health_plans import HealthPlan, HealthPlanPremium, Metal
-from providers.models import Package, PackageComponent, PackageVersion, Provider, VersionState
+from providers.models import Package, PackageVersion, Provider, VersionState
 from providers.package_terms import FEE, Terms
 
 
@@ -105,17 +107,24 @@ def versions_in_force(package_ids: Collection[int], plan_year: str) -> dict[int,
     That is the one of the latest plan year not after it that has been on the shelf, the listed one before
     those it replaced. A package that never was on the shelf has none.
     """
-    v = PackageVersion
-    # Ids of plan years are calendar years of four digits: they sort as text.
-    order = (v.plan_year.desc(), case((v.state == VersionState.LISTED, 0), else_=1), v.number.desc())
-    place = func.row_number().over(partition_by=v.package_id, order_by=order).label("place")
-    ranked = (
-        select(v.package_id, v.id, place)
-        .where(v.package_id.in_(package_ids), v.plan_year <= plan_year, v.listed_at.is_not(None))
-        .subquery()
-    )
-    rows = select(ranked.c.package_id, ranked.c.id).where(ranked.c.place == 1)
-    return dict(db.session.execute(rows).all())
+    db.session.flush()
+    return dict(_IN_FORCE.run([(id_,) for id_ in package_ids], plan_year=plan_year)) if package_ids else {}
+
+
+# Ids of plan years are calendar years of four digits: they sort as text.
+_IN_FORCE: Final = Prepared(
+    """
+    SELECT package_id, id FROM (
+        SELECT v.package_id, v.id, row_number() OVER (PARTITION BY v.package_id ORDER BY
+            v.plan_year DESC, CASE WHEN v.state = 'listed' THEN 0 ELSE 1 END, v.number DESC) AS place
+        FROM package_version v
+        WHERE v.package_id IN (SELECT asked.id FROM {rows}) AND v.plan_year <= {plan_year} AND v.listed_at IS NOT NULL
+    ) AS ranked WHERE place = 1
+    """,
+    "asked",
+    ("plan_year",),
+    id="bigint",
+)
 
 
 def version_in_force(package_id: int, plan_year: str) -> int | None:
@@ -125,17 +134,33 @@ def version_in_force(package_id: int, plan_year: str) -> int | None:
 
 def splits_of(version_ids: Collection[int]) -> dict[int, dict[str, int]]:
     """How each version splits a contribution: basis points by component, and the fee under ``FEE``."""
-    c, v = PackageComponent, PackageVersion
-    found: dict[int, dict[str, int]] = {}
-    for version_id, component, share_bp in db.session.execute(
-        select(c.version_id, c.component, c.share_bp)
-        .where(c.version_id.in_(version_ids))
-        .order_by(c.version_id, c.component)
-    ):
-        found.setdefault(version_id, {})[component] = share_bp
-    for version_id, fee_bp in db.session.execute(select(v.id, v.fee_bp).where(v.id.in_(version_ids))):
-        found.setdefault(version_id, {})[FEE] = fee_bp
+    return {id_: terms[0] for id_, terms in splits_and_accruals_of(version_ids).items()}
+
+
+def splits_and_accruals_of(version_ids: Collection[int]) -> dict[int, tuple[dict[str, int], dict[str, int]]]:
+    """The same, and hours of work for an hour of leave by component, where it has leave; by the version's id."""
+    db.session.flush()
+    found: dict[int, tuple[dict[str, int], dict[str, int]]] = {}
+    for version_id, component, share_bp, hours in _TERMS.run([(id_,) for id_ in version_ids]) if version_ids else ():
+        shares, accruals = found.setdefault(version_id, ({}, {}))
+        shares[component or FEE] = share_bp
+        if hours is not None:
+            accruals[component] = hours
     return found
+
+
+# Component by component, the fee last.
+_TERMS: Final = Prepared(
+    """
+    SELECT version_id, component, share_bp, accrual_hours FROM (
+        SELECT version_id, component, share_bp, accrual_hours, 0 AS place FROM package_component
+        WHERE version_id IN (SELECT asked.id FROM {rows})
+        UNION ALL SELECT id, '', fee_bp, NULL, 1 FROM package_version WHERE id IN (SELECT asked.id FROM {rows})
+    ) AS terms ORDER BY version_id, place, component
+    """,
+    "asked",
+    id="bigint",
+)
 
 
 def split_of(version_id: int) -> Mapping[str, int]:
@@ -145,16 +170,7 @@ def split_of(version_id: int) -> Mapping[str, int]:
 
 def accruals_of(version_ids: Collection[int]) -> dict[int, dict[str, int]]:
     """Hours of work for an hour of leave, by component, of each version that has leave."""
-    c = PackageComponent
-    found: dict[int, dict[str, int]] = {}
-    for version_id, component, hours in db.session.execute(
-        select(c.version_id, c.component, c.accrual_hours).where(
-            c.version_id.in_(version_ids), c.accrual_hours.is_not(None)
-        )
-    ):
-        if hours is not None:
-            found.setdefault(version_id, {})[component] = hours
-    return found
+    return {id_: accruals for id_, (_, accruals) in splits_and_accruals_of(version_ids).items() if accruals}
 
 
 # --- offers ---------------------------------------------------------------------------------------

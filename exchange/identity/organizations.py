@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import CheckConstraint, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
+from exchange.bulk import Prepared
 from exchange.database import Base, Choice, db, one_of
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
@@ -115,6 +117,8 @@ def names_of(organization_ids: Collection[int]) -> dict[int, str]:
 
 def exchange_id() -> int:
     """The organization that holds what is with no provider."""
-    return db.session.execute(
-        select(Organization.id).where(Organization.kind == OrganizationKind.OPERATOR)
-    ).scalar_one()
+    ((id_,),) = _EXCHANGE.run()
+    return int(id_)
+
+
+_EXCHANGE: Final = Prepared("SELECT id FROM organization WHERE kind = 'operator'")

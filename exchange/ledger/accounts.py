@@ -13,7 +13,6 @@ from typing import Final
 
 from sqlalchemy import (
     CheckConstraint,
-    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange.bulk import Prepared, among, insert_rows
+from exchange.bulk import Prepared, insert_rows
 from exchange.database import Base, Choice, core, db, insert_or_ignore, is_sqlite, one_of, rows_of
 from exchange.ledger import staging
 from exchange.money import Unit
@@ -147,23 +146,15 @@ def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
     wanted = sorted(
         set(lines), key=lambda line: (line.holder_id or 0, line.organization_id, line.component, line.unit, line.kind)
     )
+    db.session.flush()
     found = _find(wanted)
     missing = [line for line in wanted if line not in found]
     if missing:
-        rows = [
-            {
-                "kind": line.kind,
-                "organization_id": line.organization_id,
-                "holder_id": line.holder_id,
-                "component": line.component,
-                "unit": line.unit,
-            }
-            for line in missing
-        ]
-        db.session.execute(insert_or_ignore(LedgerAccount).rows(), rows)
+        rows = [(one.kind.value, one.organization_id, one.holder_id, one.component, one.unit.value) for one in missing]
+        _OPEN_ANY.run(rows)
         found |= _find(missing)
-        _open_balances([found[line] for line in missing if line.holder_id is not None], LedgerBalance)
-        _open_balances([found[line] for line in missing if line.holder_id is None], LedgerSharedBalance)
+        _open_balances([found[line] for line in missing if line.holder_id is not None], _OPEN_BALANCES)
+        _open_balances([found[line] for line in missing if line.holder_id is None], _OPEN_SHARED_BALANCES)
     return found
 
 
@@ -180,7 +171,7 @@ _OPEN: Final = Prepared(
     """
     INSERT INTO ledger_account (kind, holder_id, organization_id, component, unit)
     SELECT 'worker', new.holder_id, new.organization_id, new.component, new.unit FROM {rows} WHERE true
-    ON CONFLICT DO NOTHING RETURNING id
+    ON CONFLICT DO NOTHING RETURNING holder_id, organization_id, component, unit, id
     """,
     "new",
     holder_id="bigint",
@@ -195,10 +186,15 @@ def open_own(wanted: Collection[OwnLine]) -> dict[OwnLine, int]:
     found = _find_own(wanted)
     missing = sorted(set(wanted) - found.keys())
     for start in range(0, len(missing), _CHUNK):
-        # Those that somebody else opens meanwhile have their balance from him.
-        opened = [id_ for (id_,) in _OPEN.run(missing[start : start + _CHUNK])]
-        insert_rows(core(LedgerBalance), ["account_id", "amount"], ((id_, 0) for id_ in opened))
-    return found | _find_own(missing) if missing else found
+        opened = {
+            (holder, organization, component, unit): id_
+            for holder, organization, component, unit, id_ in _OPEN.run(missing[start : start + _CHUNK])
+        }
+        insert_rows(core(LedgerBalance), ["account_id", "amount"], ((id_, 0) for id_ in opened.values()))
+        found |= opened
+    # Those that somebody else has opened meanwhile have their balance from him.
+    elsewhere = [line for line in missing if line not in found]
+    return found | _find_own(elsewhere) if elsewhere else found
 
 
 def _find_own(wanted: Collection[OwnLine]) -> dict[OwnLine, int]:
@@ -234,33 +230,63 @@ def open_staged() -> None:
         staging.sum_moves()
 
 
-def _open_balances(ids: list[int], table: type[LedgerBalance | LedgerSharedBalance]) -> None:
+_OPEN_ANY: Final = Prepared(
+    """
+    INSERT INTO ledger_account (kind, organization_id, holder_id, component, unit)
+    SELECT new.kind, new.organization_id, new.holder_id, new.component, new.unit FROM {rows} WHERE true
+    ON CONFLICT DO NOTHING
+    """,
+    "new",
+    kind="text",
+    organization_id="bigint",
+    holder_id="bigint",
+    component="text",
+    unit="text",
+)
+_OPEN_BALANCES, _OPEN_SHARED_BALANCES = (
+    Prepared(
+        f"INSERT INTO {table} (account_id, amount) SELECT new.id, 0 FROM {{rows}} WHERE true ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
+        "new",
+        id="bigint",
+    )
+    for table in (LedgerBalance.__tablename__, LedgerSharedBalance.__tablename__)
+)
+
+
+def _open_balances(ids: list[int], statement: Prepared) -> None:
     if ids:
-        db.session.execute(insert_or_ignore(table).rows(), [{"account_id": id_, "amount": 0} for id_ in ids])
+        statement.run([(id_,) for id_ in ids])
 
 
 _CHUNK = 5_000
+_OWN_LINES: Final = Prepared(
+    """
+    SELECT id, kind, organization_id, unit, component, holder_id FROM ledger_account
+    WHERE holder_id IN (SELECT asked.id FROM {rows})
+    """,
+    "asked",
+    id="bigint",
+)
+_SHARED_LINES: Final = Prepared(
+    """
+    SELECT id, kind, organization_id, unit, component, holder_id FROM ledger_account
+    WHERE holder_id IS NULL AND organization_id IN (SELECT asked.id FROM {rows})
+    """,
+    "asked",
+    id="bigint",
+)
 
 
 def _find(lines: list[Line]) -> dict[Line, int]:
     """Those of the lines that are there. Asked by holder: a few lines more come back, and the question stays short."""
-    a = LedgerAccount
     wanted = set(lines)
     holders = sorted({line.holder_id for line in lines if line.holder_id is not None})
     organizations = sorted({line.organization_id for line in lines if line.holder_id is None})
     found: dict[Line, int] = {}
-    for start in range(0, len(holders), _CHUNK):
-        found |= _lines_where(among(a.holder_id, holders[start : start + _CHUNK]))
-    for start in range(0, len(organizations), _CHUNK):
-        some = organizations[start : start + _CHUNK]
-        found |= _lines_where(a.holder_id.is_(None) & among(a.organization_id, some))
+    for question, ids in ((_OWN_LINES, holders), (_SHARED_LINES, organizations)):
+        for start in range(0, len(ids), _CHUNK):
+            for id_, kind, organization, unit, component, holder in question.run(
+                [(one,) for one in ids[start : start + _CHUNK]]
+            ):
+                found[Line(AccountKind(kind), organization, Unit(unit), component, holder)] = id_
     return {line: id_ for line, id_ in found.items() if line in wanted}
-
-
-def _lines_where(condition: ColumnElement[bool]) -> dict[Line, int]:
-    a = LedgerAccount
-    rows = select(a.id, a.kind, a.organization_id, a.unit, a.component, a.holder_id).where(condition)
-    return {
-        Line(kind, org, unit, component, holder): id_
-        for id_, kind, org, unit, component, holder in db.session.execute(rows)
-    }

@@ -20,6 +20,7 @@ from sqlalchemy import CheckConstraint, Index, Select, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
+from exchange.bulk import Prepared
 from exchange.clock import local_date
 from exchange.database import Base, Choice, db, one_of
 from exchange.errors import NotAllowed, NotFound, Refusal
@@ -178,13 +179,18 @@ class Timeline:
 
 def timeline() -> Timeline:
     """What holds from when."""
-    approved = select(PolicyVersion).where(PolicyVersion.state == PolicyState.APPROVED)
-    versions = db.session.scalars(approved.order_by(PolicyVersion.effective_on)).all()
+    db.session.flush()
+    found = [(id_, date.fromisoformat(day), digest) for id_, day, digest in _APPROVED.run()]
     return Timeline(
-        tuple(version.effective_on for version in versions),
-        tuple(version.id for version in versions),
-        tuple(policy_of(version) for version in versions),
+        tuple(day for _, day, _ in found),
+        tuple(id_ for id_, _, _ in found),
+        tuple(_document(id_, digest).on(day) for id_, day, digest in found),
     )
+
+
+_APPROVED: Final = Prepared(
+    "SELECT id, CAST(effective_on AS text), digest FROM policy_version WHERE state = 'approved' ORDER BY effective_on"
+)
 
 
 def listed() -> Sequence[PolicyVersion]:
