@@ -30,7 +30,7 @@ from enrollment.models import (
 )
 from enrollment.overview import LATELY, MONTHS
 from exchange import clock, revision
-from exchange.database import from_microseconds, is_sqlite
+from exchange.database import from_microseconds, is_sqlite, to_microseconds
 from exchange.glance import Glance, Question
 from exchange.identity import people
 from exchange.identity.people import Beside, Login
@@ -39,6 +39,9 @@ from providers.comparison import WorkPattern
 _OF_WORKER: Final = 11
 """So many columns of the question tell of the worker, those after them of a window."""
 _PROVIDER_ID: Final = 8
+_CLOSES_AT: Final = 4  # among those of a window
+_DAY_US: Final = 86_400_000_000
+_MINUTE_US: Final = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,13 @@ class Standpoint:
     def open_windows(self) -> list[EnrollmentWindow]:
         """Where he may choose now."""
         return [one for one in self.windows if one.opens_at <= self.at < one.closes_at]
+
+    @property
+    def time_left(self) -> Hashable:
+        """What a page tells of the time left in each window: it changes by the day, on the last by the minute."""
+        at_us = to_microseconds(self.at)
+        left = [row[_CLOSES_AT] - at_us for row in self._windows]
+        return tuple((one >= _DAY_US, one // (_DAY_US if one >= _DAY_US else _MINUTE_US)) for one in left)
 
     def window(self, window_id: int) -> EnrollmentWindow | None:
         """The window with that id, if it is his or everybody's."""

@@ -52,7 +52,7 @@ class ConfirmForm(PageForm):
 @repeatable("package")
 def shop() -> ResponseReturnValue:
     """What is on sale for the plan year of the window, for somebody who lives where the worker lives."""
-    return kept.page(lambda: _here(to_the_minute=True), _shop)
+    return kept.page(lambda: _here(tells_time_left=True), _shop)
 
 
 def _shop(here: Standpoint) -> str:
@@ -119,16 +119,15 @@ def _compare(here: Standpoint) -> str:
     )
 
 
-def _here(*, to_the_minute: bool = False) -> Facts[Standpoint]:
-    """The worker of this request, before the window that he asks for. The time that is left is told to the minute."""
+def _here(*, tells_time_left: bool = False) -> Facts[Standpoint]:
+    """The worker of this request, before the window that he asks for."""
     login_id = access.current_actor().login_id
     assert login_id is not None, "the audience's guard stands before"
     zone = current_app.config["PROGRAM_ZONE"]
     found = standpoint.of_login(login_id, window_id=asked_id("window"), zone=zone)
     if found is None:
         raise NotFound(_l("There is no worker with this sign-in."))
-    minute = found.at.replace(second=0, microsecond=0) if to_the_minute else None
-    return Facts((minute, found.facts), found)
+    return Facts((found.time_left if tells_time_left else None, found.facts), found)
 
 
 @bp.route("/<int(max=9223372036854775807):version_id>", methods=["GET", "POST"])

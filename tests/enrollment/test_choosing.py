@@ -14,6 +14,7 @@ from sqlalchemy import select
 from enrollment import accounts, choosing, standpoint
 from enrollment.choosing import Choice, Statement
 from enrollment.models import BenefitAccount, Worker
+from enrollment.pages.worker_home import time_left
 from enrollment.standpoint import Standpoint
 from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.identity.actors import Audience
@@ -210,3 +211,25 @@ class TestConfirm:
         assert window.standing is None
         assert window.left == CLOSES - WHILE_OPEN
         assert len(db.session.execute(select(OutgoingMail)).all()) == 1
+
+
+class TestTimeLeft:
+    @pytest.mark.parametrize(
+        ("left", "later", "is_told_otherwise"),
+        [
+            (timedelta(days=5, hours=20), timedelta(days=5), False),
+            (timedelta(days=5), timedelta(days=5) - timedelta(microseconds=1), True),
+            (timedelta(days=1), timedelta(hours=23, minutes=59), True),
+            (timedelta(hours=3, seconds=59), timedelta(hours=3), False),
+            (timedelta(hours=3), timedelta(hours=2, minutes=59, seconds=59), True),
+        ],
+    )
+    def test_changes_by_the_day_and_on_the_last_by_the_minute(
+        self, town: Town, left: timedelta, later: timedelta, is_told_otherwise: bool
+    ) -> None:
+        here = standing_at(town, town.member("Ada", package_id=town.harbor))
+
+        told = [replace(here, at=CLOSES - one).time_left for one in (left, later)]
+
+        assert (told[0] != told[1]) is is_told_otherwise
+        assert [time_left(one) for one in (left, later)].count(time_left(left)) == (1 if is_told_otherwise else 2)
