@@ -6,13 +6,14 @@ line has one row that is never negative; a shared line has a folded row and the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import BigInteger, Select, Subquery, delete, func, insert, select, true, union_all, update
 from sqlalchemy.dialects import sqlite
 
-from exchange.database import core, db, driver, is_sqlite, of_sqlalchemy, rows_of
+from exchange.bulk import Prepared
+from exchange.database import core, db, driver, is_sqlite, of_sqlalchemy, rows_of, told_by_sqlalchemy
 from exchange.ledger import staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, LedgerSharedBalance, LedgerSharedDelta
 from exchange.money import Unit
@@ -31,6 +32,67 @@ def apply_staged_changes() -> None:
         LedgerSharedBalance, LedgerSharedBalance.account_id == change.c.account_id
     )
     db.session.execute(insert(core(LedgerSharedDelta)).from_select(["account_id", "amount"], shared))
+
+
+def apply(changes: Sequence[tuple[int, int]]) -> bool:
+    """Change balances by what is given for each ledger account, ascending; False, and no change, where one of a
+    worker's does not suffice. Their rows are locked in that order, and read after that.
+    """
+    if not is_sqlite():
+        ((suffices,),) = _APPLY.run(changes)
+        return bool(suffices)
+    negative = [change for change in changes if change[1] < 0]
+    if negative and _SHORT.run(negative):
+        return False
+    shared = {account_id for (account_id,) in _APPEND.run(changes)}
+    present = driver()
+    with told_by_sqlalchemy(present.connection):
+        own = [(delta, account_id) for account_id, delta in changes if account_id not in shared]
+        present.cursor.executemany("UPDATE ledger_balance SET amount = amount + ? WHERE account_id = ?", own)
+    return True
+
+
+_APPLY: Final = Prepared(
+    """
+    WITH held AS MATERIALIZED (
+        SELECT b.account_id, b.amount + c.delta AS amount
+        FROM {rows} JOIN ledger_balance b ON b.account_id = c.account_id
+        ORDER BY b.account_id FOR UPDATE OF b
+    ), answer AS MATERIALIZED (
+        SELECT NOT EXISTS (SELECT FROM held WHERE amount < 0) AS suffices
+    ), balance AS (
+        UPDATE ledger_balance b SET amount = h.amount FROM held h
+        WHERE b.account_id = h.account_id AND (SELECT suffices FROM answer)
+    ), shared AS (
+        INSERT INTO ledger_shared_delta (account_id, amount)
+        SELECT c.account_id, c.delta FROM {rows} JOIN ledger_shared_balance s ON s.account_id = c.account_id
+        WHERE (SELECT suffices FROM answer)
+    )
+    SELECT suffices FROM answer
+    """,
+    "c",
+    account_id="bigint",
+    delta="bigint",
+)
+_SHORT: Final = Prepared(
+    """
+    SELECT b.account_id FROM {rows} JOIN ledger_balance b ON b.account_id = c.account_id
+    WHERE b.amount + c.delta < 0 LIMIT 1
+    """,
+    "c",
+    account_id="bigint",
+    delta="bigint",
+)
+_APPEND: Final = Prepared(
+    """
+    INSERT INTO ledger_shared_delta (account_id, amount)
+    SELECT c.account_id, c.delta FROM {rows} JOIN ledger_shared_balance s ON s.account_id = c.account_id WHERE true
+    RETURNING account_id
+    """,
+    "c",
+    account_id="bigint",
+    delta="bigint",
+)
 
 
 def apply_staged_moves() -> None:

@@ -5,10 +5,9 @@ another of the same unit; an entry is a list of transfers under one key. An entr
 balance can therefore not be written. The key says the deed (``switch:2027:1204``): the same key with
 the same content is the entry that is already there, with other content it is refused.
 
-A few postings are written at once (``small_posts``). Of many the entries and the changes of balances are
-staged in temporary tables, and the transfers go straight to where they stay; where some keys are there
-already all is staged. ``post_staged`` serves callers that stage millions of rows with one
-``INSERT … SELECT`` instead of bringing them to Python. Nothing here locks a row that all
+A few postings are written at once (``small_posts``). Of many the rows go straight to where they stay; where some
+keys are there already all is staged in temporary tables. ``post_staged`` serves callers that stage millions of rows
+with one ``INSERT … SELECT`` instead of bringing them to Python. Nothing here locks a row that all
 writers share: changes of shared accounts are appended as deltas.
 """
 
@@ -19,7 +18,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import (
@@ -42,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import audit
-from exchange.bulk import among, insert_rows
+from exchange.bulk import Prepared, insert_rows
 from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of, to_microseconds
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
@@ -179,14 +178,14 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
     if not postings:
         return {}
     _check(postings)
+    db.session.flush()  # what the session has not written yet comes before the entry
     if sum(1 + len(p.transfers) for p in postings) <= SMALL:
-        db.session.flush()  # what the session has not written yet comes before the entry
         outcome = small_posts.write(_asked(postings, by=by, at=at))
-        if not outcome.suffices:
-            raise InsufficientBalance(_l("The balance does not suffice."))
-        claimed = outcome.claimed
     else:
-        claimed = _write_many(postings, by=by, at=at)
+        outcome = _write_many(postings, by=by, at=at)
+    if not outcome.suffices:
+        raise InsufficientBalance(_l("The balance does not suffice."))
+    claimed = outcome.claimed
     if len(claimed) < len(postings):
         stage(postings, claimed)
         post_staged(by=by, at=at, subject=postings[0].key)
@@ -195,37 +194,38 @@ def post(postings: Sequence[Posting], *, by: Actor, at: datetime) -> dict[str, i
     return dict(claimed)
 
 
-def _write_many(postings: Sequence[Posting], *, by: Actor, at: datetime) -> Mapping[str, int]:
-    """Write the postings if all keys are free; the entry ids of those that were free.
-
-    What ``post_staged`` does, but the transfers go straight to where they stay.
-    """
-    staging.clear()
-    ids = staging.allot_ids(len(postings))
-    columns = [_columns(p, ordinal) for ordinal, p in enumerate(postings)]
-    dated = zip(columns, ids, postings, strict=True)
-    rows = ((*column.values(), id_, p.effective_on.isoformat()) for column, id_, p in dated)
-    insert_rows(_e, [*columns[0], "entry_id", "effective_on"], rows)
-    if _claim_free_keys() < len(postings):
-        named = select(LedgerKey.key, LedgerKey.entry_id).where(among(LedgerKey.key, [p.key for p in postings]))
-        ours = set(ids)
-        return {key: entry_id for key, entry_id in db.session.execute(named).all() if entry_id in ours}
-    insert_rows(staging.change, ["account_id", "delta"], sorted(_changes(postings).items()))
-    _hold_and_see()
-    _write_entries(at)
-    insert_rows(
-        core(LedgerTransfer),
-        _TRANSFER,
-        (
-            (id_, seq, t.source_id, t.target_id, t.unit.value, t.amount)
-            for id_, p in zip(ids, postings, strict=True)
-            for seq, t in enumerate(p.transfers)
-        ),
+def _write_many(postings: Sequence[Posting], *, by: Actor, at: datetime) -> small_posts.Outcome:
+    """Write the postings if all keys are free: what ``post_staged`` does, but each row goes straight to its place."""
+    ids, when = staging.allot_ids(len(postings)), to_microseconds(at)
+    claimed = dict(_CLAIM.run([(p.key, id_) for id_, p in zip(ids, postings, strict=True)]))
+    if len(claimed) < len(postings):
+        return small_posts.Outcome(claimed, suffices=True)
+    if not balances.apply(sorted(_changes(postings).items())):
+        return small_posts.Outcome(claimed, suffices=False)
+    entries, worded = [], []
+    for ordinal, (id_, p) in enumerate(zip(ids, postings, strict=True)):
+        column = _columns(p, ordinal)
+        entries.append((id_, p.key, p.kind, when, p.effective_on.isoformat(), column["details_digest"], p.corrects_id))
+        if p.details is not None:
+            worded.append((id_, column["salt"], p.details))
+    insert_rows(core(LedgerEntry), _ENTRY, entries)
+    moved = (
+        (id_, seq, t.source_id, t.target_id, t.unit.value, t.amount)
+        for id_, p in zip(ids, postings, strict=True)
+        for seq, t in enumerate(p.transfers)
     )
-    _write_details()
-    balances.apply_staged_changes()
+    insert_rows(core(LedgerTransfer), _TRANSFER, moved)
+    if worded:
+        insert_rows(core(LedgerDetail), ["entry_id", "salt", "details"], worded)
     audit.record(DEED, f"entry:{postings[0].key}", by=by, at=at, facts=f"entries={len(postings)}")
-    return dict(zip((p.key for p in postings), ids, strict=True))
+    return small_posts.Outcome(claimed, suffices=True)
+
+
+_CLAIM: Final = Prepared(
+    "INSERT INTO ledger_key (key, entry_id) SELECT new.key, new.entry_id FROM {rows} WHERE true ORDER BY new.key"
+    " ON CONFLICT DO NOTHING RETURNING key, entry_id",
+    "new", key="text", entry_id="bigint",
+)  # fmt: skip
 
 
 def stage(postings: Sequence[Posting], claimed: Mapping[str, int]) -> None:
@@ -284,6 +284,7 @@ def details_digest(salt: bytes, details: str) -> bytes:
 
 
 _e, _t = staging.entry, staging.transfer
+_ENTRY = ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"]
 _TRANSFER = ["entry_id", "seq", "source_id", "target_id", "unit", "amount"]
 
 
@@ -425,8 +426,7 @@ def _hold_and_see() -> None:
 def _write_entries(at: datetime) -> None:
     e = _e.c
     new = select(e.entry_id, e.key, e.kind, literal(at, Instant), e.effective_on, e.details_digest, e.corrects_id)
-    names = ["id", "key", "kind", "posted_at", "effective_on", "details_digest", "corrects_id"]
-    db.session.execute(insert(core(LedgerEntry)).from_select(names, new.where(e.is_new)))
+    db.session.execute(insert(core(LedgerEntry)).from_select(_ENTRY, new.where(e.is_new)))
 
 
 def _write_transfers() -> None:
