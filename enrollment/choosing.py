@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from flask_babel import format_date, format_datetime, gettext
+from flask_babel import format_date, gettext
 from sqlalchemy import Select, select
 
 from enrollment import elections, letters, memberships, overview, switching, windows
@@ -295,7 +295,7 @@ def confirm(
             day=format_date(local_date(election.effective_at, policy.zone), "long"),
             package=package.name,
             provider=provider.name,
-            closes=format_datetime(window.closes_at, "long"),
+            closes=format_date(local_date(window.closes_at - timedelta(microseconds=1), policy.zone), "long"),
         ),
         by=by,
         at=at,

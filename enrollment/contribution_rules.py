@@ -8,6 +8,7 @@ done. Every answer says in words and figures how it came about.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +17,7 @@ from functools import lru_cache
 from operator import add
 from typing import Final, NamedTuple
 
-from flask_babel import LazyString
+from flask_babel import LazyString, force_locale, get_locale, gettext
 from flask_babel import lazy_gettext as _l
 
 from exchange.money import BP, format_dollars, format_minutes
@@ -218,6 +219,44 @@ _JOINED: Final[Mapping[Joining, Callable[[int, int], int]]] = {
     Joining.SUM_OF: add,
 }
 _JOINED_WORDS: Final = {Joining.LESSER_OF: _AND, Joining.GREATER_OF: _AND, Joining.SUM_OF: _PLUS}
+# In this order: what encloses before what is enclosed.
+_TEMPLATES: Final = (
+    _COMES_TO, *_ONE_OF.values(), _PLUS, _NOTHING_YET, _FEE_AND_TOLLS, _PERCENT_ABOVE, _PERCENT_OF_QUARTER,
+    _AND, _PERCENT_OF, _PER_HOUR, _PER_JOB, _FEE, _EARNED,
+)  # fmt: skip
+_FIGURE: Final = re.compile(r"−?\$?[0-9][0-9.,]*(?: %| h(?: [0-9]+ min)?| min)?")
+
+
+def retold(words: str) -> str:
+    """A computation as it was written down, in English, said in the reader's language; what is none stays as it is."""
+    locale = get_locale()
+    if not words or locale is None or locale.language == "en":
+        return words
+    return str(_heard(words) or gettext(words))
+
+
+def _heard(words: str) -> Phrase | None:
+    """The phrase that these English words are."""
+    for template, pattern in _patterns():
+        match = pattern.fullmatch(words)
+        if match is None:
+            continue
+        given = {name: part if _FIGURE.fullmatch(part) else _heard(part) for name, part in match.groupdict().items()}
+        if all(given.values()):
+            return Phrase(template, {name: part for name, part in given.items() if part is not None})
+    return None
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> list[tuple[LazyString, re.Pattern[str]]]:
+    """Each template with what its English looks like; where it has two parts, the first may end late or early."""
+    with force_locale("en"):
+        english = [(template, str(template)) for template in _TEMPLATES]
+    return [
+        (template, re.compile(re.sub(r"%\\\((\w+)\\\)s", rf"(?P<\1>{anything})", re.escape(text))))
+        for template, text in english
+        for anything in (".+", ".+?")
+    ]
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, select, union_all
 
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
@@ -190,7 +191,7 @@ def reference_of(window: EnrollmentWindow) -> str:
     return f"cutover:{window.plan_year}{again}"
 
 
-@invariants.rule(6, "a finished cutover leaves no order open")
+@invariants.rule(6, _l("a finished cutover leaves no order open"))
 def _nothing_left_open() -> list[str]:
     open_orders = (
         select(Switch.id)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
@@ -111,7 +112,7 @@ def counts() -> dict[int, int]:
     return dict(db.session.execute(rows).all())
 
 
-@invariants.rule(7, "at every instant a worker is with exactly one provider")
+@invariants.rule(7, _l("at every instant a worker is with exactly one provider"))
 def _no_gap_no_overlap() -> Iterable[str]:
     m = Membership
     follows = func.lead(m.starts_at).over(partition_by=m.benefit_account_id, order_by=m.starts_at)

@@ -15,6 +15,7 @@ from flask_babel import gettext
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, select
 
 from enrollment import accounts, memberships
+from enrollment.contribution_rules import retold
 from enrollment.models import (
     BenefitAccount,
     Contribution,
@@ -280,7 +281,7 @@ def paid(contribution_ids: Sequence[int], *, policy: Policy) -> list[Paid]:
 
 def _explained(words: str, extra_cents: int, late_cents: int) -> str:
     """The rule's computation, and what came on top of it."""
-    parts = [words]
+    parts = [retold(words)]
     if extra_cents:
         parts.append(gettext("more than it must: %(cash)s", cash=format_dollars(extra_cents)))
     if late_cents:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, case, func, select
 
 from enrollment import posting_entries
@@ -53,7 +54,7 @@ def post(remittance: Remittance, *, by: Actor, at: datetime, piece: int = PIECE)
 # --- rules that always hold -----------------------------------------------------------------------
 
 
-@invariants.rule(13, "what an employer paid for a worker stands in the books, to the cent")
+@invariants.rule(13, _l("what an employer paid for a worker stands in the books, to the cent"))
 def _contributions_are_posted() -> Iterator[str]:
     c, r, t = Contribution, Remittance, LedgerTransfer
     in_books = (
@@ -76,7 +77,7 @@ def _contributions_are_posted() -> Iterator[str]:
         yield f"contribution {id_} is of {cents} cents, its entry of {booked}"
 
 
-@invariants.rule(14, "an employer's funds are what was taken back from workers, and nothing else")
+@invariants.rule(14, _l("an employer's funds are what was taken back from workers, and nothing else"))
 def _funds_are_allotted() -> Iterator[str]:
     c = Contribution
     returned = (

@@ -93,7 +93,7 @@ class Computation:
         self._earned: dict[tuple[int, date], int] = {}
         self._on_file: dict[date, Mapping[int, int]] = {}
         self._terms: dict[tuple[date, str, str, str], _Terms] = {}
-        self._speaker = Speaker()
+        self._speaker = Speaker("en")  # each reader is told in his own language: contribution_rules.retold
 
     def lines(self, problems: Problems) -> list[ComputedLine | None]:
         """Each line computed, in the order given; None for one that has a problem."""

@@ -248,7 +248,7 @@ def progress(window_id: int) -> Progress:
     return Progress(done, done + by_state.get(SwitchState.ORDERED, 0))
 
 
-@invariants.rule(6, "a switch conserves every balance")
+@invariants.rule(6, _l("a switch conserves every balance"))
 def _switches_conserve() -> Sequence[str]:
     """A switch only ever moves a worker's own lines to his own lines, whole, and leaves none behind."""
     source, target = core(LedgerAccount).alias("source"), core(LedgerAccount).alias("target")

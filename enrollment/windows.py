@@ -140,7 +140,7 @@ def open_special(
     )
 
 
-@invariants.rule(11, "no election is accepted outside its window")
+@invariants.rule(11, _l("no election is accepted outside its window"))
 def _elections_in_windows() -> Sequence[str]:
     outside = (
         select(Election.id)

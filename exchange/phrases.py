@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from flask_babel import LazyString
+from flask_babel import LazyString, force_locale
 
 
 class Phrase(NamedTuple):
@@ -26,10 +26,14 @@ class Phrase(NamedTuple):
 
 
 class Speaker:
-    """Says phrases in the language that is in force when it first meets a template. For one piece of work; not kept."""
+    """Says phrases in the language that is in force when it first meets a template. For one piece of work; not kept.
 
-    def __init__(self) -> None:
+    ``language`` names another one: what is written down for readers of any language is written down in English.
+    """
+
+    def __init__(self, language: str | None = None) -> None:
         self._texts: dict[int, str] = {}
+        self._language = language
 
     def say(self, phrase: Phrase) -> str:
         """The phrase in words."""
@@ -37,5 +41,11 @@ class Speaker:
         # By identity: templates are constants of modules, and to compare them would be to look them up.
         text = self._texts.get(id(template))
         if text is None:
-            text = self._texts[id(template)] = str(template)
+            text = self._texts[id(template)] = self._look_up(template)
         return text % {name: self.say(value) if type(value) is Phrase else value for name, value in given.items()}
+
+    def _look_up(self, template: LazyString) -> str:
+        if self._language is None:
+            return str(template)
+        with force_locale(self._language):
+            return str(template)

@@ -196,7 +196,7 @@ def nets_of(batch_id: int) -> dict[int, int]:
     return dict(db.session.execute(rows).all())
 
 
-@invariants.rule(8, "settlement sums to zero and equals the gross pairs")
+@invariants.rule(8, _l("settlement sums to zero and equals the gross pairs"))
 def _nets_equal_gross() -> list[str]:
     o, p = SettlementObligation, SettlementPosition
     outgoing = select(o.batch_id, o.payer_id.label("organization_id"), (-o.amount_cents).label("cents"))

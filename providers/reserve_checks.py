@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, Select, false, func, insert, select, true, union_all
 
 from exchange import audit
@@ -191,7 +192,7 @@ def _findings_of(actor: Actor) -> ColumnElement[bool]:
 # --- what always holds ----------------------------------------------------------------------------
 
 
-@invariants.rule(9, "the last reserve check, its statements and the ledger know one figure")
+@invariants.rule(9, _l("the last reserve check, its statements and the ledger know one figure"))
 def _checks_agree_with_the_ledger() -> Iterator[str]:
     """What a provider owes now, less what was posted since its last check, is what the check says.
 
@@ -230,7 +231,7 @@ def _moves_since(since: datetime) -> Select[int, datetime, int]:
     )
 
 
-@invariants.rule(10, "each day and provider has exactly one reserve check")
+@invariants.rule(10, _l("each day and provider has exactly one reserve check"))
 def _each_day_is_checked() -> Iterator[str]:
     """From a provider's first daily check to the last day that anybody was checked for; the index keeps it to one."""
     c = ReserveCheck

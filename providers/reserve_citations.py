@@ -104,7 +104,7 @@ def statements_of(check_ids: Collection[int]) -> Mapping[int, list[LiabilityStat
     return found
 
 
-@invariants.rule(9, "the last reserve check, its statements and the ledger know one figure")
+@invariants.rule(9, _l("the last reserve check, its statements and the ledger know one figure"))
 def _checks_agree_with_the_sealed_journal() -> Iterator[str]:
     """What a provider owes, less what the journal has got since the size that its last check names, is what it says."""
     sealed = {id_: one for id_, one in reserve_standing.latest_checks().items() if one.journal_size is not None}

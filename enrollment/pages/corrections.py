@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 
 from enrollment import corrections
+from enrollment.contribution_rules import retold
 from enrollment.corrections import Correction, CorrectionState
 from enrollment.models import BenefitAccount, Contribution
 from exchange import clock
@@ -61,7 +62,7 @@ def ask(contribution_id: int) -> ResponseReturnValue:
                 _("Asked for. The operator of the exchange decides; what is taken back becomes your credit."), "success"
             )
             return redirect(url_for("employer.remittance", remittance_id=contribution.remittance_id), code=303)
-    return forms.render_form("employer/correction.html", form, contribution=contribution)
+    return forms.render_form("employer/correction.html", form, retold=retold, contribution=contribution)
 
 
 @operator_bp.get("/")

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 
 from enrollment import contributions, employed, employers
+from enrollment.contribution_rules import retold
 from enrollment.models import BenefitAccount, Contribution, Remittance, RemittanceState
 from exchange import clock
 from exchange.database import db, in_unit_of_work
@@ -76,6 +77,7 @@ def remittance(remittance_id: int) -> str:
         remittance=found,
         page=tables.read_page(_lines(found.id), number=tables.asked_page(), per_page=100),
         rules=_rule_names(),
+        retold=retold,
         states=STATES,
         sources=SOURCES,
         under_way=standing is not None and standing.state is PaymentState.STARTED,

@@ -18,6 +18,7 @@ from wtforms import Form, FormField, SelectField
 from wtforms.fields.choices import SelectChoice
 
 from enrollment import account_numbers, employers, report_drafts, reporting
+from enrollment.contribution_rules import retold
 from enrollment.models import Employer, EmployerKind
 from enrollment.report_drafts import ReportDraft
 from enrollment.report_lines import COLUMNS, KEPT_PROBLEMS, MAX_CENTS, MAX_JOBS, ReportLine, read_report
@@ -263,6 +264,7 @@ def check(draft_id: int) -> str:
     report = reporting.preview(report_drafts.lines_of(draft), employer=employer, at=clock.now())
     return render_template(
         "employer/report_check.html",
+        retold=retold,
         draft=draft,
         report=report,
         sums=_sums(report),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, func, or_, select, union_all
 
 from exchange.database import core, db
@@ -27,10 +29,10 @@ class Broken:
 
 
 Check = Callable[[], Iterable[str]]
-_rules: list[tuple[int, str, Check]] = []
+_rules: list[tuple[int, LazyString, Check]] = []
 
 
-def rule(number: int, name: str) -> Callable[[Check], Check]:
+def rule(number: int, name: LazyString) -> Callable[[Check], Check]:
     """Register a check of rule ``number``; it returns a sentence for each thing that breaks it."""
 
     def register(check: Check) -> Check:
@@ -43,21 +45,21 @@ def rule(number: int, name: str) -> Callable[[Check], Check]:
 def broken() -> list[Broken]:
     """Everything that breaks a rule, by the rules' numbers."""
     return [
-        Broken(number, name, finding)
-        for number, name, check in sorted(_rules, key=lambda r: r[:2])
+        Broken(number, str(name), finding)
+        for number, name, check in sorted(_rules, key=lambda r: (r[0], str(r[1])))
         for finding in check()
     ]
 
 
 def rules() -> list[tuple[int, str]]:
-    """The rules that are checked: number and name."""
-    return sorted({(number, name) for number, name, _ in _rules})
+    """The rules that are checked: number, and name in the language of the moment."""
+    return sorted({(number, str(name)) for number, name, _ in _rules})
 
 
 FIRST = 20  # findings shown for each check; one is already too many
 
 
-@rule(1, "every entry balances, per unit")
+@rule(1, _l("every entry balances, per unit"))
 def _units_agree() -> Iterable[str]:
     # A transfer takes from one account what it gives to another, so only a unit could differ.
     source, target = core(LedgerAccount).alias(), core(LedgerAccount).alias()
@@ -73,7 +75,7 @@ def _units_agree() -> Iterable[str]:
         yield f"transfer {seq} of entry e-{entry_id} joins accounts of different units"
 
 
-@rule(2, "the books sum to zero, per unit")
+@rule(2, _l("the books sum to zero, per unit"))
 def _books_sum_to_zero() -> Iterable[str]:
     balance = balances.current()
     rows = (
@@ -86,7 +88,7 @@ def _books_sum_to_zero() -> Iterable[str]:
             yield f"all balances in {unit} sum to {amount}"
 
 
-@rule(3, "no worker's balance is ever negative")
+@rule(3, _l("no worker's balance is ever negative"))
 def _never_negative() -> Iterable[str]:
     for account_id in db.session.execute(
         select(LedgerBalance.account_id).where(LedgerBalance.amount < 0).limit(FIRST)
@@ -94,7 +96,7 @@ def _never_negative() -> Iterable[str]:
         yield f"la-{account_id} is negative"
 
 
-@rule(5, "one key, one entry")
+@rule(5, _l("one key, one entry"))
 def _keys_and_entries_agree() -> Iterable[str]:
     rows = (
         select(LedgerEntry.id)
@@ -114,13 +116,13 @@ def _keys_and_entries_agree() -> Iterable[str]:
         yield f"the key {key} names an entry that has another one"
 
 
-@rule(12, "replaying the journal gives the same balances")
+@rule(12, _l("replaying the journal gives the same balances"))
 def _replay_agrees() -> Iterable[str]:
     for account_id, stored, replayed in differences():
         yield f"la-{account_id} is stored as {stored}, the journal says {replayed}"
 
 
-@rule(12, "every worker's line has a stored balance")
+@rule(12, _l("every worker's line has a stored balance"))
 def _lines_have_balances() -> Iterable[str]:
     rows = (
         select(LedgerAccount.id)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -328,7 +329,7 @@ def _pool_moves(entries: Entries) -> list[Select[*tuple[Any, ...]]]:
 # --- what always holds ----------------------------------------------------------------------------
 
 
-@invariants.rule(12, "sums that are kept are those of the balances and of the journal")
+@invariants.rule(12, _l("sums that are kept are those of the balances and of the journal"))
 def _sums_agree() -> Iterator[str]:
     if not is_near():
         return  # nobody reads them

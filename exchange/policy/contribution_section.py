@@ -70,7 +70,7 @@ def _rule(code: str, at: At) -> ContributionRule:
     part = at.section()
     rule = ContributionRule(
         code=code,
-        name=part.take("name", s.name),
+        written=part.take("name", s.name),
         places=part.take("places", s.each(s.place)),
         sectors=part.take_or("sectors", s.each(s.code), ()),
         classes=part.take("worker_classes", s.by_code(_class_from, key=s.one_of(WorkerClass))),

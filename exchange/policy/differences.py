@@ -107,15 +107,20 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
             if path or part.name not in _TOP:
-                yield from _leaves(getattr(value, part.name), f"{path}.{part.name}".lstrip("."))
+                yield from _leaves(getattr(value, part.name), f"{path}.{_in_file(part.name)}".lstrip("."))
     elif hasattr(value, "_asdict") and not isinstance(value, MonthDay):
         for name, part in value._asdict().items():
-            yield from _leaves(part, f"{path}.{name}")
+            yield from _leaves(part, f"{path}.{_in_file(name)}")
     elif not _is_plain(value) and not all(_is_plain(part) for part in value):
         for number, part in enumerate(value, start=1):
             yield from _leaves(part, f"{path}.{getattr(part, 'code', number)}")
     else:
         yield path, _written(value)
+
+
+def _in_file(name: str) -> str:
+    """What the file calls the field."""
+    return "name" if name == "written" else name
 
 
 def _is_plain(value: Any) -> bool:

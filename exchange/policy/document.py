@@ -17,6 +17,7 @@ from flask_babel import lazy_gettext as _l
 from exchange.errors import NotFound, Refusal
 from exchange.money import Unit
 from exchange.policy.formulas import ContributionRule, Rounding
+from exchange.policy.names import Named, in_words
 
 EXCHANGE = "exchange"  # written for ``like`` in a policy file: such a balance is held by the exchange
 
@@ -104,11 +105,11 @@ class EffectiveRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Named):
     """A reason for one worker to choose outside of open enrollment."""
 
     code: str
-    name: str
+    written: str
     trigger: Trigger
     days_before: int
     days_after: int
@@ -126,14 +127,14 @@ class Nature(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class Component(Named):
     """One kind of benefit. ``like``: where an individual balance goes that a new package has no place for.
 
     ``like`` is the code of another individual component of the same units, or None: the exchange holds it.
     """
 
     code: str
-    name: str
+    written: str
     nature: Nature
     units: tuple[Unit, ...]
     mandatory: bool
@@ -210,11 +211,11 @@ class CriterionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(Named):
     """One thing that a provider must show. Which figures are given depends on the kind; the others are empty."""
 
     code: str
-    name: str
+    written: str
     kind: CriterionKind
     expires_after_months: int
     subsections: tuple[str, ...] = ()  # irs_register: two digits each
@@ -243,20 +244,20 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True)
-class AssetClass:
+class AssetClass(Named):
     """A kind of asset, and the share of its value that does not count."""
 
     code: str
-    name: str
+    written: str
     haircut_bp: int
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(Named):
     """A rung of the ladder and what follows from standing on it. ``at_least_bp`` is held over required."""
 
     code: str
-    name: str
+    written: str
     at_least_bp: int
     on_sale: bool
     may_leave_at_once: bool
@@ -358,7 +359,12 @@ class Sector(NamedTuple):
     """A trade that rates may differ by."""
 
     code: str
-    name: str
+    written: str
+
+    @property
+    def name(self) -> str:
+        """The name in the language of the moment."""
+        return in_words(self.written)
 
 
 class Place(NamedTuple):

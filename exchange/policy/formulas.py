@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from exchange.policy.names import Named
+
 
 class Basis(StrEnum):
     """A figure of a work line that something may be owed on."""
@@ -122,7 +124,7 @@ class ClassFrom:
 
 
 @dataclass(frozen=True, slots=True)
-class ContributionRule:
+class ContributionRule(Named):
     """What some employers owe for some work in some places.
 
     ``sectors`` is empty where every sector is meant. The employer's size is counted in workers over
@@ -130,7 +132,7 @@ class ContributionRule:
     """
 
     code: str
-    name: str
+    written: str
     places: tuple[str, ...]
     sectors: tuple[str, ...]
     classes: tuple[ClassFrom, ...]

@@ -132,7 +132,7 @@ def _cause(code: str, at: At) -> Cause:
     part = at.section()
     cause = Cause(
         code=code,
-        name=part.take("name", s.name),
+        written=part.take("name", s.name),
         trigger=part.take("opened_by", s.one_of(Trigger)),
         days_before=part.take_or("days_before", DAYS, 0),
         days_after=part.take("days_after", DAYS),
@@ -261,7 +261,7 @@ def _criterion(code: str, at: At) -> Criterion:
     register = kind is CriterionKind.IRS_REGISTER
     criterion = Criterion(
         code=code,
-        name=name,
+        written=name,
         kind=kind,
         expires_after_months=months,
         subsections=part.take("subsections", s.each(s.irs_code)) if register else (),
@@ -354,7 +354,7 @@ def _tier(at: At) -> Tier:
     part = at.section()
     tier = Tier(
         code=part.take("tier", s.code),
-        name=part.take("name", s.name),
+        written=part.take("name", s.name),
         at_least_bp=part.take("at_least", s.percent(1000)),
         on_sale=part.take("on_sale", s.yes_no),
         may_leave_at_once=part.take("may_leave_at_once", s.yes_no),
