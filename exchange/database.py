@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -34,6 +34,7 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, CursorResult, Dialect, Result
@@ -168,6 +169,7 @@ RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
 RETRIES = 5
 # Nobody waits longer for a repetition to begin: a page has its reader, a worker of the web server its time limit.
 PATIENCE_SECONDS = 10
+_LONG: Final = text("SET LOCAL statement_timeout = '1h'")
 _NUMBER = "transaction_number"
 _DRIVER = "driver"
 
@@ -250,6 +252,14 @@ def _number(present: Driver) -> str | None:
     with told_by_sqlalchemy(present.connection, commits.NUMBER):
         (number,) = present.cursor.execute(commits.NUMBER).fetchone()
     return cast("str | None", number)
+
+
+def allow_long_statements() -> None:
+    """Until the present transaction ends, let a statement take up to an hour: for a job or command over a million
+    workers, which no reader waits for. The limit that holds otherwise (DATABASE_TIMEOUTS) is a page's.
+    """
+    if not is_sqlite():
+        db.session.execute(_LONG)
 
 
 def is_writing() -> bool:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from exchange import clock, settings
-from exchange.database import db
+from exchange.database import db, is_sqlite
 from exchange.scheduler import lease
 
 LARGEST_DIFFERENCE_SECONDS: Final = 5
 _VERSION: Final = text("SELECT version_num FROM alembic_version")
+_SCHEMA: Final = text("SELECT current_schema()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Readiness:
 def readiness() -> Readiness:
     """Ask the database. Nothing is written, and no error is raised."""
     try:
+        if elsewhere := _elsewhere():
+            return Readiness(elsewhere)
         version = db.session.execute(_VERSION).scalar_one_or_none() or ""
         troubles = [*_behind(version), *_apart(clock.seconds_ahead())]
         return Readiness(tuple(troubles), lease.is_held())
@@ -45,6 +49,14 @@ def readiness() -> Readiness:
         return Readiness((f"the database does not answer as it should: {type(error).__name__}",))
     finally:
         db.session.rollback()
+
+
+def _elsewhere() -> tuple[str, ...]:
+    # Behind a pooler the role says which schema it is, and the role may have been made for another program.
+    wanted = current_app.config["PROGRAM_SCHEMA"]
+    if not wanted or is_sqlite() or (present := db.session.execute(_SCHEMA).scalar_one()) == wanted:
+        return ()
+    return (f"the first schema on the search path is {present or 'none'}, PROGRAM_SCHEMA says {wanted}",)
 
 
 def _behind(version: str) -> list[str]:

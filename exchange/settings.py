@@ -141,6 +141,7 @@ def _database(values: Mapping[str, str | None], config: Mapping[str, Any]) -> di
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(url, how),
         **config,
         "PROGRAM_SCHEMA": schema,
+        "DATABASE_POOLER": how.behind_pooler,
         "SQLALCHEMY_DATABASE_URI": url.render_as_string(hide_password=False),
     }
 

@@ -71,7 +71,11 @@ def prepare(connection):
     connection.execute(TURN)
     schema = current_app.config.get("PROGRAM_SCHEMA")
     if schema:
-        connection.execute(CreateSchema(schema, if_not_exists=True))
+        # Where it is there already nobody needs the right to make one.
+        if not connection.dialect.has_schema(connection, schema):
+            connection.execute(CreateSchema(schema, if_not_exists=True))
+        # Behind a pooler nothing was said at connect: the tables must not come to stand elsewhere.
+        connection.execute(text("SELECT set_config('search_path', :schema, true)"), {"schema": schema})
 
 
 if context.is_offline_mode():

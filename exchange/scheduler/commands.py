@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from exchange import clock, connections, health
+from exchange.database import allow_long_statements
 from exchange.errors import Refusal
 from exchange.identity.actors import system_actor
 from exchange.ledger import invariants
@@ -79,6 +80,8 @@ def scheduler_command(without: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Run the scheduler until it is stopped (Ctrl-C). A second one stands by."""
     left_out = {_called(name).name for name in without}
     among = [_called(name) for name in only] or jobs.registered()
+    if _app().config["DATABASE_POOLER"]:
+        raise click.ClickException("Leadership is a lock of a session: the scheduler's address leads past the pooler.")
     connections.name_process("scheduler")
     Scheduler(_app(), among=[one for one in among if one.name not in left_out], leads=not only).run()
 
@@ -121,6 +124,7 @@ def ready_command(*, wants_scheduler: bool) -> None:
 @with_appcontext
 def invariants_command() -> None:
     """Ask every rule that must always hold; exit status 1 when one is broken."""
+    allow_long_statements()
     findings: dict[tuple[int, str], list[str]] = {}
     for one in invariants.broken():
         findings.setdefault((one.number, one.name), []).append(one.finding)

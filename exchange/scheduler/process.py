@@ -6,6 +6,7 @@ a heartbeat for the lease. Nothing is scheduled by date here; dates are asked of
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Collection
@@ -26,6 +27,8 @@ from exchange.scheduler.records import TakenOver
 TICK_SECONDS = 3
 BEAT_SECONDS = 5
 _log = structlog.get_logger(__name__)
+# A tick that falls into a long run is left out: no news, every three seconds of a cutover.
+logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 class Scheduler:

@@ -20,7 +20,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import DBAPIError
 
 from exchange import audit, clock
-from exchange.database import db, in_unit_of_work
+from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor, system_actor
 from exchange.ledger import invariants
@@ -242,6 +242,7 @@ def _at_once(attempt: _Attempt) -> Outcome:
     """The work and the mark that it is done, in one transaction; the mark first, since it also locks the row."""
     job, now = attempt.job, clock.now()
     assert job.work is not None
+    allow_long_statements()
     if attempt.hand.token is not None:
         lease.check(attempt.hand.token)
     records.become(attempt.run_id, RunState.DONE, finished_at=now)
@@ -255,6 +256,7 @@ def _in_batches(attempt: _Attempt) -> Outcome:
     assert job.long_work is not None
 
     def hold(progress: str | None = None, /) -> None:
+        allow_long_statements()
         if attempt.hand.token is not None:
             lease.check(attempt.hand.token)
         records.hold(attempt.run_id, real_now=clock.real_now(), progress=progress)
@@ -331,6 +333,7 @@ def _after(attempt: _Attempt) -> tuple[str, ...]:
         return ()
     db.session.rollback()
     try:
+        allow_long_statements()
         broken = question()
     except Exception as error:  # noqa: BLE001 - the work is done; that it could not be checked is a finding
         _log.error("rules not asked", job=attempt.job.name, why=in_words(error), trace=_trace(error))

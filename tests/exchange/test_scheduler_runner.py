@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
 from exchange import audit, clock
 from exchange.database import db, in_unit_of_work, unit_of_work
@@ -336,3 +338,52 @@ def claim_of_another(*, token: int | None, silent_for: timedelta = timedelta(0))
     )
     assert db.session.get_one(JobRun, begun).state is RunState.RUNNING
     return begun
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+class TestLongStatement:
+    """Longer than a page's reader is kept waiting."""
+
+    @pytest.fixture(autouse=True)
+    def _of_a_page(self, app: Flask) -> Iterator[None]:
+        def limit(connection: Any, _record: object, _proxy: object) -> None:
+            connection.execute("SET statement_timeout = '200ms'")
+            connection.commit()
+
+        event.listen(db.engine, "checkout", limit)
+        yield
+        event.remove(db.engine, "checkout", limit)
+
+    def test_ends_a_job_no_more_than_the_rules_after_it(self, app: Flask) -> None:
+        def work(_key: str, /, *, by: Actor, at: datetime) -> str:
+            return think()
+
+        def batches(_key: str, /, *, hold: Hold, by: Actor) -> str:
+            def batch() -> str:
+                hold()
+                return think()
+
+            return in_unit_of_work(batch)
+
+        def rules() -> tuple[str, ...]:
+            return (think(),)
+
+        def due(now: datetime) -> list[Due]:
+            return [Due("a", now)]
+
+        app.extensions["after_posting_job"] = rules
+        short = Job("short", "", due, work=work, posts=True)
+        long = Job("long", "", due, long_work=batches, posts=True)
+
+        ran = [runner.perform(job, Due("a", clock.now()), hand=HAND) for job in (short, long)]
+
+        del app.extensions["after_posting_job"]
+        assert [(one.text, one.broken) for one in ran] == [("thought", ("thought",))] * 2
+        with pytest.raises(DBAPIError, match="statement timeout"):
+            in_unit_of_work(think)
+
+
+def think() -> str:
+    """Take longer than a page may."""
+    db.session.execute(text("SELECT pg_sleep(0.3)"))
+    return "thought"

@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy import event, select, text
 from sqlalchemy.engine import make_url
 
-from exchange import grants
+from exchange import grants, health
 from exchange.database import db
 from exchange.identity.organizations import Organization
 from exchange.ledger import invariants
@@ -77,6 +77,38 @@ class TestTwoPrograms:
 
         with within(again[1]):
             assert db.session.execute(text("SELECT current_schema()")).scalar_one() == "ohio"
+
+
+class TestPooler:
+    """What the program says at connect does not reach the server: the role says it, or forgets to."""
+
+    @pytest.fixture
+    def behind_it(self, app: Flask, create_app: AppFactory) -> Flask:
+        address = app.config["SQLALCHEMY_DATABASE_URI"]
+        wanted = {"SQLALCHEMY_DATABASE_URI": address, "PROGRAM_SCHEMA": "ohio", "SQLALCHEMY_ENGINE_OPTIONS": {}}
+        made = create_app({**CONFIG, **wanted})
+        made.config["DATABASE_POOLER"] = True
+        return made
+
+    def test_does_not_lead_a_migration_astray(self, behind_it: Flask) -> None:
+        with within(behind_it):
+            upgrade(directory=str(ROOT / "migrations"))
+
+            kept = text("SELECT count(*) FROM pg_tables WHERE schemaname = 'ohio' AND tablename = 'ledger_entry'")
+            assert db.session.execute(kept).scalar_one() == 1
+
+    def test_to_another_program_makes_nobody_ready(self, behind_it: Flask) -> None:
+        with within(behind_it):
+            assert health.readiness().troubles == (
+                "the first schema on the search path is public, PROGRAM_SCHEMA says ohio",
+            )
+
+    def test_is_nothing_a_scheduler_leads_through(self, behind_it: Flask) -> None:
+        with within(behind_it):
+            answer = behind_it.test_cli_runner().invoke(args=["scheduler"])
+
+        assert answer.exit_code == 1
+        assert "past the pooler" in answer.output
 
 
 class TestProgramsRole:
