@@ -45,8 +45,8 @@ class Standing:
 
 def standings(now: datetime, *, among: Collection[Job] | None = None) -> list[Standing]:
     """Every job, in the order in which they run."""
-    last = {name: _last(run) for name, run in records.last_runs().items()}
     chosen = jobs.registered() if among is None else among
+    last = {name: _last(run) for name, run in records.last_runs(job.name for job in chosen).items()}
     return [_standing(job, now, last.get(job.name)) for job in chosen]
 
 

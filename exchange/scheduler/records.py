@@ -6,14 +6,14 @@ whoever tries. A run's id is its fencing token: whoever lost the row can write n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CheckConstraint, Index, Row, Select, func, select, text, update
+from sqlalchemy import CheckConstraint, Index, Row, Select, func, literal_column, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, db, insert_or_ignore, one_of
@@ -40,6 +40,7 @@ MAY_BECOME: Mapping[RunState, frozenset[RunState]] = {
 }
 
 _STANDING = "state IN ('running', 'done')"
+_FAILED = "state = 'failed'"
 
 
 class JobRun(Base):
@@ -55,6 +56,7 @@ class JobRun(Base):
             unique=True, postgresql_where=text(_STANDING), sqlite_where=text(_STANDING),
         ),
         Index("ix_job_run_name_id", "name", "id"),
+        Index("ix_job_run_failed", "name", "due_key", postgresql_where=text(_FAILED), sqlite_where=text(_FAILED)),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -225,26 +227,33 @@ class Failures:
 
 def failures() -> dict[tuple[str, str], Failures]:
     """The keys that failed and are not done: (name, key) → how often."""
+    found = db.session.execute(failed())
+    return {(name, key): Failures(count, last_at) for name, key, count, last_at in found if last_at is not None}
+
+
+def failed() -> Select[*tuple[Any, ...]]:
+    """Name, key, how often and when last. Asked at every tick: of years of runs it reads those alone that failed."""
     r, done = JobRun, JobRun.__table__.alias()
     is_done = (
         select(done.c.id)
         .where(done.c.name == r.name, done.c.due_key == r.due_key, done.c.state == RunState.DONE)
         .exists()
     )
-    rows = (
-        select(r.name, r.due_key, func.count(), func.max(r.finished_at))
-        .where(r.state == RunState.FAILED, ~is_done)
-        .group_by(r.name, r.due_key)
-    )
-    found = db.session.execute(rows)
-    return {(name, key): Failures(count, last_at) for name, key, count, last_at in found if last_at is not None}
+    has_failed = r.state == literal_column(f"'{RunState.FAILED}'")  # in these words the index has it
+    rows = select(r.name, r.due_key, func.count(), func.max(r.finished_at)).where(has_failed, ~is_done)
+    return rows.group_by(r.name, r.due_key)
 
 
-def last_runs() -> dict[str, JobRun]:
-    """The latest attempt of each job."""
-    latest = select(func.max(JobRun.id)).group_by(JobRun.name)
-    rows = db.session.execute(select(JobRun).where(JobRun.id.in_(latest))).scalars()
+def last_runs(names: Iterable[str]) -> dict[str, JobRun]:
+    """The latest attempt of each of these jobs."""
+    rows = db.session.execute(latest_of(names)).scalars()
     return {run.name: run for run in rows}
+
+
+def latest_of(names: Iterable[str]) -> Select[JobRun]:
+    """The same as a question: it reads one run of each job, however many there are."""
+    newest = [select(func.max(JobRun.id)).where(JobRun.name == name).scalar_subquery() for name in names]
+    return select(JobRun).where(JobRun.id.in_(newest))
 
 
 def latest(name: str, key: str) -> JobRun | None:
