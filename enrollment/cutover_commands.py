@@ -16,11 +16,11 @@ from flask.cli import with_appcontext
 from enrollment import cutover_control, dry_run, pieces, reckonings, switch_list, switching, windows
 from enrollment.models import EnrollmentWindow
 from exchange import clock
-from exchange.database import db, in_unit_of_work
+from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import organizations
 from exchange.identity.actors import system_actor
-from exchange.money import Unit
+from exchange.money import Unit, format_amount
 from exchange.policy import versions
 from exchange.progress import Progress
 
@@ -79,12 +79,10 @@ def rehearse_command(plan_year: str, *, tries: bool) -> None:
     names = organizations.names_of({line.organization_id for line in report.lines})
     click.echo(f"{rehearsed.workers:,} workers change package, {rehearsed.of_others:,} of them provider")
     for line in report.lines:
-        click.echo(
-            f"{names[line.organization_id]}, {line.component}, {line.unit}:"
-            f" {line.before:,} - {line.leaves:,} + {line.comes:,} = {line.after:,}"
-        )
+        sums = [format_amount(amount, line.unit) for amount in (line.before, line.leaves, line.comes, line.after)]
+        click.echo(f"{names[line.organization_id]}, {line.component}: {sums[0]} - {sums[1]} + {sums[2]} = {sums[3]}")
     for unit, (before, after) in report.totals.items():
-        click.echo(f"all of {unit}: {before:,} before, {after:,} after")
+        click.echo(f"all together: {format_amount(before, unit)} before, {format_amount(after, unit)} after")
     is_well = report.holds
     if tries:
         is_well = _try_out(window) and is_well
@@ -108,13 +106,17 @@ def _try_out(window: EnrollmentWindow) -> bool:
         if done:
             tell(done)
     click.echo(f"tried: {done:,} workers carried out and rolled back, every balance kept: {'yes' if is_well else 'NO'}")
-    click.echo(", ".join(f"{amount:,} {unit}" for unit, amount in sums.items()))
+    click.echo(", ".join(format_amount(amount, unit) for unit, amount in sums.items()))
     return is_well
 
 
 def _decide(plan_year: str, deed: Callable[[EnrollmentWindow], None]) -> None:
+    def work() -> None:
+        allow_long_statements()  # who acted since, of a million workers
+        deed(cutover_control.held(_window(plan_year).id))
+
     try:
-        in_unit_of_work(lambda: deed(cutover_control.held(_window(plan_year).id)))
+        in_unit_of_work(work)
     except Refusal as refusal:
         db.session.rollback()
         raise click.ClickException(str(refusal)) from refusal

@@ -45,6 +45,8 @@ class Proxy:
 
     def _relay(self, client: socket.socket) -> None:
         server = socket.create_connection(self.server)
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a question is several small messages
         back = threading.Thread(target=_pump, args=(server, client), daemon=True)
         with client, server, contextlib.suppress(OSError):
             try:
