@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.year import HOURS, Cost, Habits, Server, simulate, told
+from benchmarks.year import HOURS, Cost, Habits, Server, measured, simulate, told
 
 NOTHING = Cost(0, 0, 0)
 FREE = dict.fromkeys(("line", "switch", "entry", "leaf", "page", "choice"), NOTHING)
@@ -43,3 +43,9 @@ class TestYear:
     def test_does_not_guess_what_was_not_measured(self) -> None:
         with pytest.raises(KeyError):
             simulate({"line": NOTHING}, HABITS)
+
+    def test_is_computed_from_what_benchmarks_kept(self) -> None:
+        year = simulate(measured("full"), Habits())
+
+        assert set(year.by_work) == {"line", "entry", "leaf", "switch", "choice", "page"}
+        assert all(seconds > 0 for seconds in year.by_work.values())
