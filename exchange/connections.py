@@ -143,13 +143,18 @@ def _note_timeline(connection: Any, record: Any) -> None:
     """Refuse the primary of an older timeline as if it could not be reached."""
     if not isinstance(connection, psycopg.Connection):
         return
-    cluster, digits = cast(tuple[int, str | None], connection.execute(_TIMELINE).fetchone())
-    connection.rollback()
+    try:
+        cluster, digits = cast(tuple[int, str | None], connection.execute(_TIMELINE).fetchone())
+        connection.rollback()
+    except psycopg.Error:
+        connection.close()  # the pool does not know it yet
+        raise
     if digits is None:
         return
     timeline = int(digits, 16)
     newest = _newest[cluster] = max(timeline, _newest.get(cluster, 0))
     if timeline < newest:
+        connection.close()
         raise psycopg.OperationalError(f"this primary is of timeline {timeline}; timeline {newest} has begun")
     record.info["primary"] = cluster, timeline
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask, g
@@ -73,6 +76,27 @@ class TestCli:
 
         assert result.exit_code == 0
         assert "Commands" in result.output
+
+
+class TestServer:
+    def test_ends_when_what_was_asked_is_answered(self, app: Flask) -> None:
+        asked, may_answer, answered = (threading.Event() for _ in range(3))
+
+        def slowly(environ: object, start_response: Callable[..., object]) -> Iterator[bytes]:
+            start_response("200 OK", [])
+            asked.set()
+            may_answer.wait()
+            yield b""
+            answered.set()
+
+        with browser.serving(slowly) as address:
+            host, port = urlsplit(address).netloc.split(":")
+            with socket.create_connection((host, int(port))) as visitor:
+                visitor.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                asked.wait()
+            threading.Timer(0.1, may_answer.set).start()
+
+        assert answered.is_set()
 
 
 @pytest.mark.journey

@@ -9,16 +9,21 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from axe_playwright_python.sync_playwright import Axe
-from flask import Flask
 from playwright.sync_api import ConsoleMessage, Page, Request
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -60,13 +65,15 @@ def program() -> Path:
 
 
 @contextmanager
-def serving(app: Flask) -> Iterator[str]:
+def serving(app: WSGIApplication) -> Iterator[str]:
     """Serve ``app`` on a free loopback port while the block runs; gives the address of its root.
 
     In this process, on threads of its own: what a journey's test commits, the pages show. The name
-    is ``localhost``, because passkeys refuse an address.
+    is ``localhost``, because passkeys refuse an address. It ends when what was asked is answered, though
+    the browser may have turned away: a request under way uses the database that the next test replaces.
     """
-    web = make_server("localhost", 0, app, threaded=True)
+    under_way = UnderWay(app)
+    web = make_server("localhost", 0, under_way, threaded=True)
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -75,6 +82,41 @@ def serving(app: Flask) -> Iterator[str]:
         web.shutdown()
         thread.join()
         web.server_close()
+        under_way.end()
+
+
+class UnderWay:
+    """An application that knows how many of its requests are not yet answered to their end, and takes no more then."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+        self._count = 0
+        self._ended = False
+        self._changed = threading.Condition()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """One request; it ends when its answer is closed."""
+        with self._changed:
+            if self._ended:
+                return ServiceUnavailable()(environ, start_response)
+            self._count += 1
+        try:
+            answer = self._app(environ, start_response)
+        except BaseException:
+            self._leave()
+            raise
+        return ClosingIterator(answer, self._leave)
+
+    def end(self) -> None:
+        """Wait until there are none. Raises ``AssertionError`` after half a minute."""
+        with self._changed:
+            self._ended = True
+            assert self._changed.wait_for(lambda: self._count == 0, timeout=30), f"{self._count} requests never ended"
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
 
 
 def watch(page: Page) -> None:
