@@ -19,6 +19,7 @@ from sqlalchemy.orm import make_transient_to_detached
 
 from enrollment import lateness, posting, reporting
 from enrollment.models import BenefitAccount, Contribution, Employer, Remittance, RemittanceState, Worker
+from enrollment.posting_entries import MANY
 from enrollment.report_costs import ComputedLine
 from enrollment.report_lines import ReportLine, digest_of
 from enrollment.reporting import Report
@@ -29,6 +30,7 @@ from exchange.errors import NotAllowed, Refusal
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
 from exchange.intake import Problems
+from exchange.ledger import staging
 from exchange.payments import payments
 from exchange.payments.payments import PaymentState
 from exchange.policy import versions
@@ -103,6 +105,8 @@ def submit(
     earlier = _under(request_key, employer, digest)
     if earlier is not None:
         return earlier
+    if len(lines) > MANY:
+        staging.plan_by_index()
     with force_locale("en"):  # what is kept is for many readers
         law = versions.timeline()
         report = reporting.preview(lines, employer=employer, law=law, digest=digest, at=at)

@@ -19,11 +19,13 @@ from enrollment.models import Contribution, Remittance
 from enrollment.posting_plan import WITH_NOBODY, Plan, Work
 from exchange.bulk import Prepared
 from exchange.identity.actors import Actor
-from exchange.ledger import accounts, journal
+from exchange.ledger import accounts, journal, staging
 from exchange.ledger.accounts import AccountKind, Line, OwnLine
 from exchange.ledger.journal import Posting, Transfer
 from exchange.money import Unit
 
+# More lines than these, and PostgreSQL would rather read whole tables; of fewer it looks up each by itself.
+MANY: Final = 100
 _USD, _MIN = Unit.USD.value, Unit.MIN.value
 _WENT: Final = Prepared(
     """
@@ -76,6 +78,8 @@ Targets = Mapping[tuple[int, int], Sequence[tuple[str, int | None]]]
 def post(remittance: Remittance, plan: Plan, *, piece: int, on: date, by: Actor, at: datetime) -> None:
     """Put the remittance and its contributions, ``piece`` at a time, into the books, in the caller's transaction."""
     for number, contributions in enumerate(_pieces(remittance.id, piece)):
+        if len(contributions) > MANY and number == 0:
+            staging.plan_by_index()
         if len(contributions) == piece and number == 0:
             accounts_of = select(Contribution.benefit_account_id).where(Contribution.remittance_id == remittance.id)
             memberships.hold_for_posting(accounts_of)
