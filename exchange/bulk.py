@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from types import NoneType
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, ColumnElement, Table, any_, column, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from exchange.database import db, driver, is_sqlite, told_by_sqlalchemy
+from exchange.database import driver, is_sqlite, told_by_sqlalchemy
 
 _AT_ONCE: Final = 5_000
 
@@ -39,21 +41,46 @@ def uncollected() -> Iterator[None]:
 def insert_rows(table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert the rows, which may be a generator: only some of them are in memory at a time.
 
-    Raises what SQLAlchemy raises: a unique key that is taken is an ``IntegrityError``.
+    Raises what SQLAlchemy raises: a unique key that is taken is an ``IntegrityError``. A listener does not see it.
     """
-    connection = db.session.connection()
-    named = ", ".join(columns)
-    if is_sqlite():
+    present, named = driver(), ", ".join(columns)
+    if present.is_sqlite:
         statement = f"INSERT INTO {table.name} ({named}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - our own names
-        source = iter(rows)
-        while piece := [tuple(row) for row in islice(source, _AT_ONCE)]:
-            connection.exec_driver_sql(statement, piece)
+        with told_by_sqlalchemy(present.connection, statement):
+            present.cursor.executemany(statement, rows)
         return
-    statement = f"COPY {table.name} ({named}) FROM STDIN"
-    driver: Any = connection.connection.driver_connection
-    with told_by_sqlalchemy(connection, statement), driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
+    statement, source = f"COPY {table.name} ({named}) FROM STDIN", iter(rows)
+    with told_by_sqlalchemy(present.connection, statement), present.cursor.copy(statement) as copy:
+        while piece := list(islice(source, _AT_ONCE)):
+            copy.write(_block(piece))
+
+
+def _block(rows: Sequence[Sequence[Any]]) -> str:
+    """The rows as COPY reads them. By columns, because what a column holds is of one kind."""
+    columns = (_texts(column) for column in zip(*rows, strict=True))
+    return "\n".join((*map("\t".join, zip(*columns, strict=True)), ""))
+
+
+def _texts(column: Sequence[Any]) -> Iterable[str]:
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        return map(str, column)
+    if kinds == {str} and not _SPECIAL.search("".join(column)):
+        return column
+    return map(_text, column)
+
+
+_SPECIAL: Final = re.compile(r"[\\\t\n\r]")
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, bytes):
+        return f"\\\\x{value.hex()}"
+    assert isinstance(value, (str, int)), "values are what the column holds"
+    return str(value).translate(_ESCAPED)
 
 
 def among(attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
@@ -62,6 +89,19 @@ def among(attribute: InstrumentedAttribute[Any] | ColumnElement[Any], values: Se
         listed = func.json_each(json.dumps(list(values))).table_valued("value")
         return attribute.in_(select(column("value")).select_from(listed))
     return attribute == any_(literal(list(values), ARRAY(attribute.type)))
+
+
+def _array(column: Sequence[Any]) -> str | list[Any]:
+    """A column as PostgreSQL reads a list: whole numbers as text, which the driver would look at one by one."""
+    kinds = set(map(type, column))
+    if kinds <= {int, NoneType}:
+        return f"{{{','.join(map(str, column))}}}".replace("None", "NULL")
+    if kinds == {str} and not _QUOTED.search("".join(column)):
+        return '{"' + '","'.join(column) + '"}'
+    return list(column)
+
+
+_QUOTED: Final = re.compile(r'[\\"]')
 
 
 class Prepared:
@@ -97,7 +137,7 @@ class Prepared:
         if self._lists and present.is_sqlite:
             given = {"rows": json.dumps(rows), **values}
         elif self._lists:
-            lists = (list(column) for column in zip(*rows, strict=True))
+            lists = map(_array, zip(*rows, strict=True))
             given = {**dict(zip(self._lists, lists, strict=True)), **values}
         with told_by_sqlalchemy(present.connection, text):
             answer = present.cursor.execute(text, given)

@@ -6,15 +6,18 @@ from datetime import UTC, date, datetime
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import BigInteger, Column, LargeBinary, select
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from enrollment.models import BenefitAccount, Worker
 from exchange.bulk import Prepared, among, insert_rows, uncollected
 from exchange.database import core, db, in_unit_of_work, unit_of_work
+from exchange.ledger import staging
 
 COLUMNS = ("legal_name", "email", "phone", "place", "born_on", "registered_at")
-ODD = ["a\tb", "a\nb", "a\\b", "\\N", "", "Ñandú ☂", 'it\'s "quoted"', "{1,2}", "%s"]
+ODD = ["a\tb", "a\nb", "a\rb", "a\\b", "\\N", "", "Ñandú ☂", 'it\'s "quoted"', "{1,2}", "%s"]
+BYTES = staging.temporary("of_a_test", Column("place", BigInteger), Column("content", LargeBinary))
+PLAIN = ["{1,2}", "", "NULL", "a, b", " x ", "Ñandú"]
 AT = datetime(2026, 11, 2, tzinfo=UTC)
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -39,6 +42,16 @@ class TestInsertRows:
         insert_people([f"W{n}" for n in range(12_345)])
 
         assert len(db.session.execute(select(Worker.id)).all()) == 12_345
+
+    def test_keeps_bytes_as_they_are(self) -> None:
+        kept = [bytes(range(256)), bytes(32), b"\\x00\n\t"]
+        with unit_of_work():
+            staging.empty(BYTES)
+            insert_rows(BYTES, ["place", "content"], enumerate(kept))
+
+            found = db.session.execute(select(BYTES.c.content).order_by(BYTES.c.place)).scalars().all()
+
+        assert found == kept
 
     def test_of_nothing_does_nothing(self) -> None:
         insert_people([])
@@ -80,8 +93,9 @@ class TestAmong:
 
 
 class TestPrepared:
-    def test_finds_the_rows_as_they_were_given(self) -> None:
-        rows = [(place, None if place % 2 else -place, name) for place, name in enumerate(ODD)]
+    @pytest.mark.parametrize("words", [ODD, PLAIN])
+    def test_finds_the_rows_as_they_were_given(self, words: list[str]) -> None:
+        rows = [(place, None if place % 2 else -place, word) for place, word in enumerate(words)]
         asking = Prepared(
             "SELECT p.place + {more}, p.other, p.word FROM {rows} WHERE true ORDER BY 1",
             "p", ["more"], place="bigint", other="bigint", word="text",
