@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, Select, false, select, true
 
 from enrollment import account_numbers, memberships
 from enrollment.models import BenefitAccount, Membership, MembershipCause, Worker
@@ -103,7 +103,12 @@ def by_number(text: str) -> BenefitAccount:
 
 def balances_of(account_id: int) -> Sequence[Balance]:
     """Every line of the worker's, by component: the opening statement of a switch is just this."""
-    rows = (
+    return [Balance(*row) for row in db.session.execute(balances(LedgerAccount.holder_id == account_id))]
+
+
+def balances(theirs: ColumnElement[bool]) -> Select[int, str, str, Unit, int]:
+    """A SELECT of the columns of ``Balance`` for the lines that are ``theirs``."""
+    return (
         select(
             LedgerAccount.organization_id,
             Organization.name,
@@ -111,12 +116,12 @@ def balances_of(account_id: int) -> Sequence[Balance]:
             LedgerAccount.unit,
             LedgerBalance.amount,
         )
+        .select_from(LedgerAccount)
         .join(LedgerBalance, LedgerBalance.account_id == LedgerAccount.id)
         .join(Organization, Organization.id == LedgerAccount.organization_id)
-        .where(LedgerAccount.holder_id == account_id, LedgerAccount.kind == AccountKind.WORKER)
+        .where(theirs, LedgerAccount.kind == AccountKind.WORKER)
         .order_by(LedgerAccount.component, LedgerAccount.unit.desc(), LedgerAccount.organization_id)
     )
-    return [Balance(*row) for row in db.session.execute(rows)]
 
 
 @scope_of(BenefitAccount)

@@ -6,13 +6,13 @@ came and went since the journal had the size of which the statements speak. A ve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, ColumnElement, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, or_, select
 
 from enrollment.liability_statements import provider_called
 from enrollment.models import BenefitAccount
@@ -53,20 +53,28 @@ def newest_round(at: datetime) -> Round | None:
 
     A round may be made in several pieces: while its last one is younger than ``_SETTLES`` the round before it counts.
     """
+    return settled((Round(*row) for row in db.session.execute(rounds())), at)
+
+
+def rounds() -> Select[int, date, datetime]:
+    """A SELECT of the two newest rounds, as far as all that was made of them is sealed: the columns of ``Round``."""
     s = LiabilityStatement
     whole = select(s.journal_size).where(s.cause != statements.FOR_FILINGS)
     newest = whole.distinct().order_by(s.journal_size.desc()).limit(2)
-    rows = (
-        select(s.journal_size, s.as_of, func.max(s.made_at))
+    return (
+        select(s.journal_size, s.as_of, func.max(s.made_at).label("made_at"))
         .outerjoin(JournalSeal, JournalSeal.entry_id == s.entry_id)
         .where(s.journal_size.in_(newest))
         .group_by(s.journal_size, s.as_of)
         .having(func.count() == func.count(JournalSeal.position))
         .order_by(s.journal_size.desc())
     )
-    found = [Round(*row) for row in db.session.execute(rows)]
-    settled = [one for one in found if one.made_at + _SETTLES <= at]
-    return next(iter(settled or found), None)
+
+
+def settled(found: Iterable[Round], at: datetime) -> Round | None:
+    """The newest of these rounds that nothing will be added to any more, else the newest; None of none."""
+    newest_first = sorted(found, key=lambda one: (one.journal_size, one.as_of), reverse=True)
+    return next((one for one in newest_first if one.made_at + _SETTLES <= at), next(iter(newest_first), None))
 
 
 def lines_of(account_id: int, since: Round) -> Sequence[OwnLine]:

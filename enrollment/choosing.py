@@ -7,15 +7,16 @@ where to, and what will not carry over or will change. What he sees comes from t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from flask_babel import format_date, gettext
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 
 from enrollment import elections, letters, memberships, overview, switching, windows
-from enrollment.models import BenefitAccount, Election, EnrollmentWindow
+from enrollment.models import BenefitAccount, Election, ElectionState, EnrollmentWindow
 from enrollment.standpoint import Standpoint
 from exchange import calendar
 from exchange.clock import local_date
@@ -79,8 +80,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The choice that counts as things stand."""
+    """The choice that counts as things stand, and the window in which it was made."""
 
+    window_id: int
     package: str
     provider: str
     effective_on: date
@@ -107,15 +109,17 @@ class OpenWindow:
 
 def open_windows(account: BenefitAccount, *, policy: Policy, at: datetime) -> list[OpenWindow]:
     """Where the worker may choose now, the special enrollments first."""
-    return told(windows.open_for(account, at), account_id=account.id, policy=policy, at=at)
+    return told(windows.open_for(account, at), standing_of(account.id, policy=policy), policy=policy, at=at)
 
 
-def told(open_: Sequence[EnrollmentWindow], *, account_id: int, policy: Policy, at: datetime) -> list[OpenWindow]:
-    """These windows as a worker is told of them."""
+def told(
+    open_: Sequence[EnrollmentWindow], standing: Mapping[str, Standing], *, policy: Policy, at: datetime
+) -> list[OpenWindow]:
+    """These windows as a worker is told of them whose choices these are, by plan year."""
     found = []
     for window in open_:
         year = plan_year_for(window, policy=policy, at=at)
-        standing = elections.standing(account_id, year)
+        chosen = standing.get(year)
         found.append(
             OpenWindow(
                 id=window.id,
@@ -123,20 +127,38 @@ def told(open_: Sequence[EnrollmentWindow], *, account_id: int, policy: Policy, 
                 plan_year=year,
                 closes_at=window.closes_at,
                 left=window.closes_at - at,
-                standing=_standing(standing, policy) if standing and standing.window_id == window.id else None,
+                standing=chosen if chosen and chosen.window_id == window.id else None,
             )
         )
     return found
 
 
-def _standing(election: Election, policy: Policy) -> Standing:
-    package, provider = db.session.execute(
-        select(Package.name, Organization.name)
-        .join(PackageVersion, PackageVersion.package_id == Package.id)
+def standing_of(account_id: int, *, policy: Policy) -> dict[str, Standing]:
+    """The choices of a worker that stand, by plan year."""
+    return standing_by(db.session.execute(standing(Election.benefit_account_id == account_id)), policy=policy)
+
+
+def standing(theirs: ColumnElement[bool]) -> Select[int, str, str, datetime, str]:
+    """A SELECT of what ``standing_by`` tells of the elections that are ``theirs``."""
+    e, v = Election, PackageVersion
+    return (
+        select(
+            e.window_id, Package.name.label("package"), Organization.name.label("provider"), e.effective_at, e.plan_year
+        )
+        .select_from(e)
+        .join(v, v.id == e.package_version_id)
+        .join(Package, Package.id == v.package_id)
         .join(Organization, Organization.id == Package.provider_id)
-        .where(PackageVersion.id == election.package_version_id)
-    ).one()
-    return Standing(package, provider, local_date(election.effective_at, policy.zone), election.plan_year)
+        .where(theirs, e.state == ElectionState.STANDING)
+    )
+
+
+def standing_by(rows: Iterable[Sequence[Any]], *, policy: Policy) -> dict[str, Standing]:
+    """Rows of ``standing`` as a worker is told of them, by plan year."""
+    return {
+        year: Standing(window_id, package, provider, local_date(effective_at, policy.zone), year)
+        for window_id, package, provider, effective_at, year in rows
+    }
 
 
 def plan_year_for(window: EnrollmentWindow, *, policy: Policy, at: datetime) -> str:

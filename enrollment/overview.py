@@ -6,10 +6,11 @@ here. Amounts are cents and minutes of leave.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 from flask_babel import gettext
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, func, select
@@ -20,8 +21,6 @@ from enrollment.models import (
     BenefitAccount,
     Contribution,
     Employment,
-    MemberRight,
-    Membership,
     Remittance,
     RemittanceState,
 )
@@ -57,6 +56,13 @@ class Cover:
     name: str
     since: date
     waits_until: date | None
+    vendor: str | None
+
+
+class CoverTerms(NamedTuple):
+    """How long a new member waits for a cover, and who insures it."""
+
+    waiting_days: int
     vendor: str | None
 
 
@@ -135,10 +141,14 @@ def home_of(account: BenefitAccount, *, policy: Policy, at: datetime) -> Home:
 
 def holdings_of(account_id: int, *, policy: Policy) -> list[Holding]:
     """What stands in the account, in the policy's order of components; what holds nothing is left out."""
-    exchange = exchange_id()
+    return holdings(accounts.balances_of(account_id), exchange_id=exchange_id(), policy=policy)
+
+
+def holdings(balances: Iterable[accounts.Balance], *, exchange_id: int, policy: Policy) -> list[Holding]:
+    """The same of all lines of an account, however they were read."""
     found: dict[tuple[str, int], dict[Unit, int]] = {}
     holders: dict[int, str] = {}
-    for balance in accounts.balances_of(account_id):
+    for balance in balances:
         if balance.amount:
             found.setdefault((balance.component, balance.organization_id), {})[balance.unit] = balance.amount
             holders[balance.organization_id] = balance.organization_name
@@ -152,7 +162,7 @@ def holdings_of(account_id: int, *, policy: Policy) -> list[Holding]:
             minutes=amounts.get(Unit.MIN, 0) if code in known and Unit.MIN in known[code].units else None,
             holder_id=holder_id,
             holder=holders[holder_id],
-            held_by_exchange=holder_id == exchange,
+            held_by_exchange=holder_id == exchange_id,
         )
         for (code, holder_id), amounts in sorted(
             found.items(), key=lambda one: (order.get(one[0][0], len(order)), one[0][1])
@@ -160,39 +170,26 @@ def holdings_of(account_id: int, *, policy: Policy) -> list[Holding]:
     ]
 
 
-def covers_of(account_id: int, *, policy: Policy, at: datetime) -> list[Cover]:
-    """The insurance that comes with the present package, in the policy's order."""
-    home = db.session.execute(
-        select(Membership.id, Membership.package_id).where(
-            Membership.benefit_account_id == account_id, Membership.ends_at.is_(None)
-        )
-    ).one()
-    today = local_date(at, policy.zone)
-    if home.package_id is None:
-        return []
-    version_id = shelf.version_in_force(home.package_id, plan_year_of(policy, today).id)
-    c, r = PackageComponent, MemberRight
-    rows = (
-        select(c.component, c.waiting_days, c.vendor, r.covered_since)
-        .join(r, (r.component == c.component) & (r.membership_id == home.id))
-        .where(c.version_id == version_id, c.share_bp > 0)
-    )
-    found = {row.component: row for row in db.session.execute(rows)}
-    pooled = [component for component in policy.components if component.nature is Nature.POOLED]
-    covers = []
-    for component in pooled:
-        if row := found.get(component.code):
-            ready_on = row.covered_since + timedelta(days=row.waiting_days)
-            covers.append(
-                Cover(
-                    component.code,
-                    component.name,
-                    row.covered_since,
-                    ready_on if ready_on > today else None,
-                    row.vendor,
-                )
-            )
-    return covers
+def terms_of_cover(package_id: int, plan_year: str) -> Mapping[str, CoverTerms]:
+    """What the package's version in force says of the components that it has, by component."""
+    c, version_id = PackageComponent, shelf.version_in_force(package_id, plan_year)
+    rows = select(c.component, c.waiting_days, c.vendor).where(c.version_id == version_id, c.share_bp > 0)
+    return {component: CoverTerms(days, vendor) for component, days, vendor in db.session.execute(rows)}
+
+
+def covers(terms: Mapping[str, CoverTerms], rights: Mapping[str, date], *, policy: Policy, today: date) -> list[Cover]:
+    """The insurance that comes with a package on these terms, in the policy's order.
+
+    ``rights``: since when the worker has been covered, by component.
+    """
+    found = []
+    for component in policy.components:
+        code = component.code
+        if component.nature is Nature.POOLED and code in terms and code in rights:
+            ready_on = rights[code] + timedelta(days=terms[code].waiting_days)
+            waits_until = ready_on if ready_on > today else None
+            found.append(Cover(code, component.name, rights[code], waits_until, terms[code].vendor))
+    return found
 
 
 # --- who pays in ----------------------------------------------------------------------------------
@@ -200,28 +197,32 @@ def covers_of(account_id: int, *, policy: Policy, at: datetime) -> list[Cover]:
 
 def payers_of(account_id: int) -> list[Payer]:
     """The employers that reported work of this worker, the one of the latest work first."""
+    return [Payer(*row) for row in db.session.execute(payers(Employment.benefit_account_id == account_id))]
+
+
+def payers(theirs: ColumnElement[bool]) -> Select[str, date, date, int, int, int]:
+    """A SELECT of the columns of ``Payer`` for the employments that are ``theirs``."""
     e, c, r = Employment, Contribution, Remittance
     amount = c.owed_cents + c.extra_cents + c.late_cents
     stands = and_(c.entry_id.is_not(None), c.reversed_by_id.is_(None))
     waits = r.state == RemittanceState.REPORTED
-    rows = (
+    return (
         select(
             Organization.name,
             e.first_worked_on,
             e.last_worked_on,
-            func.count(case((stands, c.id))),
-            _sum_where(stands, amount),
-            _sum_where(waits, amount),
+            func.count(case((stands, c.id))).label("contributions"),
+            _sum_where(stands, amount).label("paid"),
+            _sum_where(waits, amount).label("waiting"),
         )
+        .select_from(e)
         .join(Organization, Organization.id == e.employer_id)
         .outerjoin(c, (c.employer_id == e.employer_id) & (c.benefit_account_id == e.benefit_account_id))
         .outerjoin(r, r.id == c.remittance_id)
-        .where(e.benefit_account_id == account_id)
+        .where(theirs)
         .group_by(Organization.name, e.employer_id, e.first_worked_on, e.last_worked_on)
         .order_by(e.last_worked_on.desc(), Organization.name)
     )
-    return [Payer(name, first, last, count, int(paid), int(waiting)) for name, first, last, count, paid, waiting in
-            db.session.execute(rows)]  # fmt: skip
 
 
 def _sum_where(condition: ColumnElement[bool], amount: ColumnElement[int]) -> ColumnElement[int]:
@@ -239,33 +240,36 @@ def contributions_of(account_id: int) -> Select[int]:
     )
 
 
+_CONTRIBUTION: Final = (
+    Contribution.id, Organization.name, Contribution.work_from, Contribution.work_to, Contribution.place,
+    Contribution.owed_cents, Contribution.extra_cents, Contribution.late_cents, Contribution.explanation,
+    Contribution.entry_id, Contribution.reversed_by_id, Remittance.paid_at,
+)  # fmt: skip
+
+
+def contributions_with(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """A SELECT of what ``paid_by`` tells of contributions."""
+    return (
+        select(*_CONTRIBUTION)
+        .select_from(Contribution)
+        .join(Organization, Organization.id == Contribution.employer_id)
+        .join(Remittance, Remittance.id == Contribution.remittance_id)
+        .where(condition)
+    )
+
+
 def paid(contribution_ids: Sequence[int], *, policy: Policy) -> list[Paid]:
     """These contributions as the worker reads them, in the order of the ids."""
-    c = Contribution
-    rows = (
-        select(
-            c.id,
-            Organization.name,
-            c.work_from,
-            c.work_to,
-            c.place,
-            c.owed_cents,
-            c.extra_cents,
-            c.late_cents,
-            c.explanation,
-            c.entry_id,
-            c.reversed_by_id,
-            Remittance.paid_at,
-        )
-        .join(Organization, Organization.id == c.employer_id)
-        .join(Remittance, Remittance.id == c.remittance_id)
-        .where(c.id.in_(contribution_ids))
-    )
+    rows = db.session.execute(contributions_with(Contribution.id.in_(contribution_ids)))
+    found = {one.id: one for one in paid_by(rows, policy=policy)}
+    return [found[id_] for id_ in contribution_ids]
+
+
+def paid_by(rows: Iterable[Sequence[Any]], *, policy: Policy) -> Iterator[Paid]:
+    """Rows of ``contributions_with`` as the worker reads them."""
     places = place_names(policy)
-    found = {}
-    for row in db.session.execute(rows):
-        id_, employer, first, last, place, owed, extra, late, words, entry_id, reversed_by_id, paid_at = row
-        found[id_] = Paid(
+    for id_, employer, first, last, place, owed, extra, late, words, entry_id, reversed_by_id, paid_at in rows:
+        yield Paid(
             id=id_,
             employer=employer,
             work_from=first,
@@ -276,7 +280,6 @@ def paid(contribution_ids: Sequence[int], *, policy: Policy) -> list[Paid]:
             state=_state(entry_id, reversed_by_id, paid_at),
             posted_at=paid_at,
         )
-    return [found[id_] for id_ in contribution_ids]
 
 
 def _explained(words: str, extra_cents: int, late_cents: int) -> str:

@@ -36,6 +36,12 @@ from exchange.identity import people
 from exchange.identity.people import Beside, Login
 from providers.comparison import WorkPattern
 
+_e = EnrollmentWindow
+WINDOW: Final = (
+    _e.id, _e.kind, _e.plan_year, _e.opens_at, _e.closes_at, _e.effective_at, _e.benefit_account_id, _e.cause,
+    _e.event_on, _e.ordered_at,
+)  # fmt: skip
+"""What pages need to know of a window: see ``window_of``."""
 _OF_WORKER: Final = 11
 """So many columns of the question tell of the worker, those after them of a window."""
 _PROVIDER_ID: Final = 8
@@ -84,7 +90,7 @@ class Standpoint:
     @cached_property
     def windows(self) -> tuple[EnrollmentWindow, ...]:
         """Those open for him now, the special ones first and the soonest to close first, and the one asked for."""
-        return tuple(map(_window, self._windows))
+        return tuple(map(window_of, self._windows))
 
     @property
     def open_windows(self) -> list[EnrollmentWindow]:
@@ -94,9 +100,7 @@ class Standpoint:
     @property
     def time_left(self) -> Hashable:
         """What a page tells of the time left in each window: it changes by the day, on the last by the minute."""
-        at_us = to_microseconds(self.at)
-        left = [row[_CLOSES_AT] - at_us for row in self._windows]
-        return tuple((one >= _DAY_US, one // (_DAY_US if one >= _DAY_US else _MINUTE_US)) for one in left)
+        return time_left_in(self._windows, self.at)
 
     def window(self, window_id: int) -> EnrollmentWindow | None:
         """The window with that id, if it is his or everybody's."""
@@ -154,7 +158,15 @@ def _standpoint(rows: Sequence[tuple[Any, ...]], *, since: date) -> Standpoint |
     )
 
 
-def _window(columns: tuple[Any, ...]) -> EnrollmentWindow:
+def time_left_in(windows: Sequence[Sequence[Any]], at: datetime) -> Hashable:
+    """The same for windows as the database has them (``WINDOW``)."""
+    at_us = to_microseconds(at)
+    left = [row[_CLOSES_AT] - at_us for row in windows]
+    return tuple((one >= _DAY_US, one // (_DAY_US if one >= _DAY_US else _MINUTE_US)) for one in left)
+
+
+def window_of(columns: Sequence[Any]) -> EnrollmentWindow:
+    """A window from its columns ``WINDOW`` as the database has them, in no session."""
     id_, kind, plan_year, opens_at, closes_at, effective_at, account_id, cause, event_on, ordered_at = columns
     return EnrollmentWindow(
         id=id_,
@@ -178,12 +190,10 @@ def _instant(value: int | None) -> datetime | None:
 
 
 def _columns() -> tuple[Any, ...]:
-    a, w, m, e = BenefitAccount, Worker, Membership, EnrollmentWindow
+    a, w, m = BenefitAccount, Worker, Membership
     return (
         clock.microseconds(), revision.column(), a.id, w.id, a.closed_at, a.switch_locked, w.place, m.package_id,
-        m.provider_id, _worked(), _chosen(),
-        e.id, e.kind, e.plan_year, e.opens_at, e.closes_at, e.effective_at, e.benefit_account_id, e.cause,
-        e.event_on, e.ordered_at,
+        m.provider_id, _worked(), _chosen(), *WINDOW,
     )  # fmt: skip
 
 

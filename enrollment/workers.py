@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, false, select, true
@@ -13,6 +14,8 @@ from exchange.database import db
 from exchange.errors import NotFound, Refusal
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
+
+NO_WORKER: Final = _l("There is no worker with this sign-in.")
 
 
 class AlreadyRegistered(Refusal):
@@ -55,7 +58,7 @@ def of_actor(actor: Actor) -> Worker:
     if actor.audience is Audience.WORKER and actor.login_id is not None:
         worker = db.session.execute(select(Worker).where(Worker.login_id == actor.login_id)).scalar_one_or_none()
     if worker is None:
-        raise NotFound(_l("There is no worker with this sign-in."))
+        raise NotFound(NO_WORKER)
     return worker
 
 

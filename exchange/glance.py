@@ -11,19 +11,20 @@ standing elections serves who asks for standing ones, and plans the question onc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
 from blinker import Signal
-from sqlalchemy import BindParameter, Select
+from sqlalchemy import BindParameter, ScalarSelect, Select, Text, func, select
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from exchange import clock
-from exchange.database import db
+from exchange.database import db, is_sqlite
 
 Question = Select[*tuple[Any, ...]]
 asked = Signal("sent with the words of each question, for those who count them")
@@ -61,6 +62,25 @@ class Glance:
                 raise OperationalError(compiled.words, None, error) from error
 
 
+def together(rows: Select[*tuple[Any, ...]]) -> ScalarSelect[str]:
+    """All rows of a SELECT as one text, a column of a statement that asks for other things besides: see ``apart``.
+
+    Choices come as their words, days as ``2026-11-22``; in which order the rows come nobody has said.
+    """
+    found = rows.subquery()
+    if is_sqlite():
+        written: Any = func.json_group_array(func.json_array(*found.c))
+    else:
+        written = func.json_agg(func.json_build_array(*found.c)).cast(Text)
+    return select(written).select_from(found).scalar_subquery()
+
+
+def apart(text: str | None) -> list[list[Any]]:
+    """The rows that ``together`` has put into one text."""
+    rows: list[list[Any]] = json.loads(text) if text else []
+    return rows
+
+
 def _at_the_driver(words: str, parameters: Any) -> Sequence[tuple[Any, ...]]:
     connection = db.engine.raw_connection()
     driver: Any = connection.driver_connection
@@ -90,11 +110,14 @@ class _Compiled:
         given = {name: None for name, bind in compiled.binds.items() if bind.required}
         whole = compiled.construct_expanded_state(given)
         self.words, self._order = whole.statement, whole.positiontup
+        # An engine's own words can bring a value: SQLite says OFFSET 0 wherever there is a LIMIT.
+        binds = compiled.binds.items()
+        self._said = {name: bind.value for name, bind in binds if not (bind.required or bind.literal_execute)}
         self._asks_the_time = not given.keys().isdisjoint({"machine_us", "ahead_us"})
 
     def parameters(self, given: dict[str, Any]) -> Any:
         """What is given, in the driver's form."""
-        whole = given | clock.parameter_of_microseconds() if self._asks_the_time else given
+        whole = given | self._said | clock.parameter_of_microseconds() if self._asks_the_time else given | self._said
         return whole if self._order is None else [whole[name] for name in self._order]
 
 

@@ -1,27 +1,34 @@
-"""What that takes long to count may be a minute old on a page?
+"""What need not be read again for each page?
 
 Figures of a large market that nobody reads to the last digit are remembered by each process for a minute. What is
 small is counted afresh each time: there it costs nothing, and people look for the one who has just come.
+
+What follows from the market alone, as the law and the terms of a package do, is remembered while the word for the
+market is the same (``exchange/revision.py``): that the page asks for itself, with whatever else it asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final, TypeVar, cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
-from exchange import clock
+from exchange import clock, revision
 
 SECONDS: Final = 60
 LARGE: Final = 20_000
 K = TypeVar("K")
+T = TypeVar("T")
 _EXTENSION: Final = "remembered"
+_MARKET: Final = "remembered_of_the_market"
+_MOST: Final = 4_096
 
 
 def init_app(app: Flask) -> None:
     """Give the process its memory."""
     app.extensions[_EXTENSION] = {}
+    app.extensions[_MARKET] = {}
 
 
 def counts(name: str, ask: Callable[[], Mapping[K, int]]) -> Mapping[K, int]:
@@ -36,3 +43,27 @@ def counts(name: str, ask: Callable[[], Mapping[K, int]]) -> Mapping[K, int]:
     if sum(found.values()) >= LARGE:
         memory[name] = (now, found)
     return found
+
+
+def of_market(name: Hashable, market: str, ask: Callable[[], T]) -> T:
+    """What ``ask`` reads of the market and of nothing else, remembered under ``name`` while ``market`` is its word.
+
+    What was read while the market became another one is told, not remembered: ``has_moved_on`` says so afterwards.
+    """
+    memory: dict[Hashable, tuple[str, Any]] = current_app.extensions[_MARKET]
+    word, known = memory.get(name, (None, None))
+    if word == market:
+        return cast(T, known)
+    found = ask()
+    if revision.moment().market != market:
+        g.market_moved_on = True
+        return found
+    if len(memory) >= _MOST:
+        memory.clear()
+    memory[name] = (market, found)
+    return found
+
+
+def has_moved_on() -> bool:
+    """Whether something that this request was told of the market is newer than the market's word that it knows."""
+    return bool(g.get("market_moved_on"))

@@ -54,14 +54,14 @@ def show() -> str:
     me = read_self()
     newest = newest_round(me.at)
     own = () if newest is None else balance_check.statements_in(me.account, newest)
-    names = names_in(me.policy)
+    names = names_in(me.policy, providers_called())
     return render_template(
         "worker/check.html",
         me=me,
         round=newest,
         next_at=statement_times.next_after(me.at, me.policy),
         steps=check_words.CHECKS,
-        settings=settings_of(me, newest),
+        settings=settings_of(me.account.id, me.account.number, newest, names),
         files=[FileShown(one.id, names[one.component], one.unit.value, names[one.provider]) for one in own],
         units=check_words.LABELS,
         regulators=regulators(),
@@ -91,21 +91,26 @@ def proof(statement_id: int) -> Response:
 
 def newest_round(at: datetime) -> Round | None:
     """The newest statements that can be checked; None before the first, and where nothing is sealed."""
-    return None if keys.ring_or_none() is None else balance_check.newest_round(at)
+    return balance_check.newest_round(at) if is_sealing() else None
 
 
-def settings_of(me: Self, newest: Round | None) -> Mapping[str, Any]:
+def is_sealing() -> bool:
+    """Whether this exchange seals its journal: without seals there is nothing to check by."""
+    return keys.ring_or_none() is not None
+
+
+def settings_of(account_id: int, number: str, newest: Round | None, names: Mapping[str, str]) -> Mapping[str, Any]:
     """What the script is told by the page: where the data are, its words, and which visit this is."""
     size = "" if newest is None else newest.journal_size
     return {
         "address": url_for("worker_check.data"),
-        "number": me.account.number,
+        "number": number,
         # Once at each sign-in, and once for each new statement.
-        "visit": f"{me.account.id}:{session.get('began_at', '')}:{size}",
+        "visit": f"{account_id}:{session.get('began_at', '')}:{size}",
         "why": _spoken(check_words.WHY),
         "labels": _spoken(check_words.LABELS),
         "steps": {step.name: str(step.title) for step in check_words.CHECKS},
-        "names": names_in(me.policy),
+        "names": names,
     }
 
 
@@ -115,13 +120,17 @@ def regulators() -> Collection[str]:
     return db.session.execute(names).scalars().all()
 
 
-def names_in(policy: Policy) -> dict[str, str]:
-    """Providers and components as people call them, by the names that stand in statements."""
-    rows = select(Organization.id, Organization.name).where(
-        Organization.kind.in_([OrganizationKind.PROVIDER, OrganizationKind.OPERATOR])
-    )
-    providers = {provider_called(id_): name for id_, name in db.session.execute(rows)}
-    return providers | {component.code: component.name for component in policy.components}
+def names_in(policy: Policy, providers: Mapping[int, str]) -> dict[str, str]:
+    """Providers (by id) and components as people call them, by the names that stand in statements."""
+    called = {provider_called(id_): name for id_, name in providers.items()}
+    return called | {component.code: component.name for component in policy.components}
+
+
+def providers_called() -> dict[int, str]:
+    """Who has statements: the names of the providers and of the exchange, by id."""
+    o = Organization
+    rows = select(o.id, o.name).where(o.kind.in_([OrganizationKind.PROVIDER, OrganizationKind.OPERATOR]))
+    return dict(db.session.execute(rows).all())
 
 
 def _content(me: Self, newest: Round, ring: KeyRing) -> Mapping[str, Any]:

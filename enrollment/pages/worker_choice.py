@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from enrollment import choosing, elections, overview, standpoint, windows
+from enrollment import choosing, elections, overview, standpoint, windows, workers
 from enrollment.models import EnrollmentWindow
 from enrollment.pages.worker_comparison import USUAL, columns_of, packages_asked, rows_of
 from enrollment.pages.worker_home import time_left
@@ -59,7 +59,8 @@ def _shop(here: Standpoint) -> str:
     policy = versions.at_instant(here.at)
     open_ = here.open_windows
     window = next((one for one in open_ if one.id == asked_id("window")), open_[0] if open_ else None)
-    told = choosing.told(open_, account_id=here.account.id, policy=policy, at=here.at)
+    standing = choosing.standing_of(here.account.id, policy=policy) if open_ else {}
+    told = choosing.told(open_, standing, policy=policy, at=here.at)
     has, sort = request.args.get("has") or None, request.args.get("sort") or "provider"
     page, found = None, []
     if window is not None:
@@ -126,7 +127,7 @@ def _here(*, tells_time_left: bool = False) -> Facts[Standpoint]:
     zone = current_app.config["PROGRAM_ZONE"]
     found = standpoint.of_login(login_id, window_id=asked_id("window"), zone=zone)
     if found is None:
-        raise NotFound(_l("There is no worker with this sign-in."))
+        raise NotFound(workers.NO_WORKER)
     return Facts((found.time_left if tells_time_left else None, found.facts), found)
 
 

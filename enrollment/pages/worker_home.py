@@ -5,27 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import Response, abort, flash, redirect, render_template, request, url_for
+from flask import Response, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from enrollment import accounts, choosing, leave, overview, receipts, windows
-from enrollment.models import LeaveState, SwitchState
+from enrollment import accounts, choosing, overview, own_account, workers
+from enrollment.models import SwitchState
 from enrollment.overview import ContributionState, Holding
+from enrollment.own_account import OwnAccount
 from enrollment.pages import worker_check
-from enrollment.pages.worker_self import Self, read_self
-from exchange import exports, notices
+from enrollment.pages.worker_self import read_self
+from exchange import exports, remembered
 from exchange.database import db, in_unit_of_work
+from exchange.errors import NotFound
 from exchange.identity import access
 from exchange.identity.actors import Audience
+from exchange.identity.organizations import OrganizationKind
+from exchange.identity.people import seen_with
 from exchange.money import format_minutes
-from exchange.web import tables
+from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint
 from exchange.web.charts import Chart, split_bar
 from exchange.web.downloads import csv_answer
 from exchange.web.filters import money
+from exchange.web.kept import Facts
 from exchange.web.qr import qr_svg
 
 bp = audience_blueprint("worker_home", __name__, Audience.WORKER, "/worker")
@@ -37,7 +42,6 @@ CONTRIBUTION_STATES = {
     ContributionState.TAKEN_BACK: ("off", _l("Taken back")),
 }
 """How a contribution's state is shown: kind of tag, and word."""
-_LAST = 5
 _DAY = timedelta(days=1)
 
 
@@ -50,53 +54,65 @@ class Totals:
 
 
 @bp.get("/")
-def home() -> str:
+@seen_with(own_account.BESIDE_WHO_ASKS)
+def home() -> ResponseReturnValue:
     """Everything at one glance."""
-    me = read_self()
-    account_id = me.account.id
-    holdings = overview.holdings_of(account_id, policy=me.policy)
-    payers = overview.payers_of(account_id)
-    latest = list(db.session.execute(overview.contributions_of(account_id).limit(_LAST)).scalars())
-    return render_template(
+    return kept.page(_own, _home, leaves_no_copy=True)
+
+
+def _own() -> Facts[OwnAccount]:
+    """The account of this request's worker. The browser's check is told at which sign-in it runs."""
+    login_id = access.current_actor().login_id
+    assert login_id is not None, "the audience's guard stands before"
+    own = own_account.of_login(login_id)
+    if own is None:
+        raise NotFound(workers.NO_WORKER)
+    return Facts((own.facts, worker_check.is_sealing(), session.get("began_at")), own, is_all=True)
+
+
+def _home(own: OwnAccount) -> str:
+    (exchange_id,) = own.officials(OrganizationKind.OPERATOR)
+    holdings = overview.holdings(own.balances, exchange_id=exchange_id, policy=own.policy)
+    return kept.render(
         "worker/home.html",
-        name=me.worker.legal_name,
-        number=me.account.number,
-        locked=me.account.switch_locked,
-        home=overview.home_of(me.account, policy=me.policy, at=me.at),
+        name=own.told.legal_name,
+        number=own.told.number,
+        locked=bool(own.told.locked),
+        home=own.home,
         holdings=holdings,
         totals=Totals(sum(one.cents for one in holdings), sum(one.minutes or 0 for one in holdings)),
         chart=_chart(holdings),
-        covers=overview.covers_of(account_id, policy=me.policy, at=me.at),
-        payers=payers,
-        contributions=overview.paid(latest, policy=me.policy),
-        states=CONTRIBUTION_STATES,
-        notices=notices.newest(me.actor, at_most=3),
-        **_what_waits(me),
-        **_what_is_checked(me),
+        covers=own.covers(),
+        payers=own.payers,
+        contributions=own.contributions(),
+        notices=own.notices(),
+        **_what_waits(own),
+        **_what_is_checked(own),
     )
 
 
-def _what_is_checked(me: Self) -> dict[str, object]:
+def _what_is_checked(own: OwnAccount) -> dict[str, object]:
     """The script of the check gets its settings only where there is something to check."""
-    newest = worker_check.newest_round(me.at)
+    newest = own.newest_round if worker_check.is_sealing() else None
     if newest is None:
         return {"check": None}
+    providers = remembered.of_market("names of providers", own.told.market, worker_check.providers_called)
+    names = worker_check.names_in(own.policy, {**providers, **own.officials(OrganizationKind.OPERATOR)})
     return {
-        "check": worker_check.settings_of(me, newest),
+        "check": worker_check.settings_of(own.told.account_id, own.told.number, newest, names),
         "check_round": newest,
-        "regulators": worker_check.regulators(),
+        "regulators": list(own.officials(OrganizationKind.REGULATOR).values()),
     }
 
 
-def _what_waits(me: Self) -> dict[str, object]:
-    switches = receipts.switches_of(me.account.id, policy=me.policy)
+def _what_waits(own: OwnAccount) -> dict[str, object]:
     return {
-        "windows": choosing.open_windows(me.account, policy=me.policy, at=me.at),
-        "next_window": windows.next_open_enrollment(me.at),
-        "switches": [switch for switch in switches if switch.state is SwitchState.ORDERED],
-        "last_switch": next((switch for switch in switches if switch.state is SwitchState.CARRIED_OUT), None),
-        "requests": [one for one in leave.of_account(me.account.id) if one.state is LeaveState.ASKED],
-        "component_names": {component.code: component.name for component in me.policy.components},
+        "windows": choosing.told(own.open_windows, own.standing, policy=own.policy, at=own.at),
+        "next_window": own.next_window,
+        "switches": own.switches(SwitchState.ORDERED),
+        "last_switch": next(iter(own.switches(SwitchState.CARRIED_OUT)), None),
+        "requests": list(own.requests()),
+        "component_names": {component.code: component.name for component in own.policy.components},
         "time_left": time_left,
     }
 

@@ -8,7 +8,7 @@ never changed: contributions, windows and reserve checks were computed by it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import CheckConstraint, Index, Select, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from exchange import audit
+from exchange import audit, remembered
 from exchange.bulk import Prepared
 from exchange.clock import local_date
 from exchange.database import Base, Choice, db, one_of
@@ -27,6 +27,7 @@ from exchange.errors import NotAllowed, NotFound, Refusal
 from exchange.identity.actors import Actor, Audience
 from exchange.policy.document import Document, NoPolicyInForce, Policy
 from exchange.policy.reading import read
+from exchange.revision import Moment
 
 MOST_DOCUMENTS: Final = 64
 
@@ -156,9 +157,19 @@ def policy_of(version: PolicyVersion) -> Policy:
 
 def at_instant(instant: datetime) -> Policy:
     """The policy that holds at a UTC instant, by the local date of its own zone. Refuses ``NoPolicyInForce``."""
-    nearly = on(local_date(instant, "UTC"))
+    return _at(instant, on)
+
+
+def at_moment(moment: Moment) -> Policy:
+    """The same, as it is remembered of the market at that moment."""
+    return _at(moment.at, lambda day: remembered.of_market(("policy", day), moment.market, lambda: on(day)))
+
+
+def _at(instant: datetime, on_day: Callable[[date], Policy]) -> Policy:
+    utc = local_date(instant, "UTC")
+    nearly = on_day(utc)
     day = local_date(instant, nearly.zone)
-    return nearly if day == local_date(instant, "UTC") else on(day)
+    return nearly if day == utc else on_day(day)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import escape
 from werkzeug.wrappers import Response
 
-from exchange import clock, revision
+from exchange import clock, remembered, revision
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
 from exchange.revision import Moment
@@ -46,11 +46,13 @@ _HOLE: Final = re.compile(f"hole-{_WORD}-(name|token)")
 class Facts(Generic[T]):
     """Everything that the page follows from, as the database says it now, besides address, language and audience.
 
-    ``seen`` is the same for whoever writes the page.
+    ``seen`` is the same for whoever writes the page. ``is_all``: the page is written from it, and from what is
+    remembered of the market, alone; nothing else is read for it that could be newer than the facts.
     """
 
     facts: Hashable
     seen: T
+    is_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,11 @@ def init_app(app: Flask) -> None:
     app.extensions[_PROGRAM] = _digest_of_program(Path(app.root_path))
 
 
-def page(ask: Callable[[], Facts[T]], write: Callable[[T], str]) -> Response | str:
+def page(ask: Callable[[], Facts[T]], write: Callable[[T], str], *, leaves_no_copy: bool = False) -> Response | str:
     """The page that ``write`` renders with ``render`` from what ``ask`` has read; kept for these facts.
 
-    After the page is written the facts are asked for once more: a page that was overtaken is shown, not kept.
+    After the page is written the facts are asked for once more, unless they were all that was read: a page that was
+    overtaken is shown, not kept. ``leaves_no_copy``: no browser may store it, for it tells of somebody's money.
     """
     known = ask()
     if not _may_be_kept():
@@ -111,16 +114,18 @@ def page(ask: Callable[[], Facts[T]], write: Callable[[T], str]) -> Response | s
         # Before the page is named: a token that came with it would make it another one at the next request.
         session.setdefault(current_app.config["WTF_CSRF_FIELD_NAME"], secrets.token_hex(20))
     key = (request.endpoint, request.full_path, select_language(), actor.audience, known.facts)
-    tag = _tag(key, actor)
-    if request.if_none_match.contains_weak(tag):
+    tag = None if leaves_no_copy else _tag(key, actor)
+    if tag is not None and request.if_none_match.contains_weak(tag):
         return _to_be_asked_again(Response(status=304), tag)
     kept: Kept = current_app.extensions[_EXTENSION]
     written = kept.get(key)
     if written is None:
         written = _write(lambda: write(known.seen))
-        if ask().facts == known.facts:
+        is_of_now = not remembered.has_moved_on() if known.is_all else ask().facts == known.facts
+        if is_of_now:
             kept.keep(key, written)
-    return _to_be_asked_again(Response(_filled(written, actor), mimetype="text/html"), tag)
+    answer = Response(_filled(written, actor), mimetype="text/html")
+    return answer if tag is None else _to_be_asked_again(answer, tag)
 
 
 def of_the_market() -> Facts[Moment]:
@@ -134,8 +139,13 @@ def render(template: str, **values: Any) -> str:
     """As Flask's; on a page that is being kept, with holes where the person's own stands."""
     if g.get("keeps_page"):
         nameless = replace(access.current_actor(), name=f"hole-{_WORD}-name")
-        values |= {"csrf_token": lambda: f"hole-{_WORD}-token", "current_actor": lambda: nameless}
+        values |= {"csrf_token": token, "current_actor": lambda: nameless}
     return render_template(template, **values)
+
+
+def token() -> str:
+    """What templates and macros call ``csrf_token``: on a page that is being kept, the hole for it."""
+    return f"hole-{_WORD}-token" if g.get("keeps_page") else str(generate_csrf())
 
 
 def _may_be_kept() -> bool:

@@ -63,6 +63,7 @@ def _prepare_templates(app: Flask) -> None:
     env.globals.update(
         asset=asset,
         cells=tables.cells,
+        csrf_token=kept.token,
         current_actor=access.current_actor,
         current_language=language.current_language,
         here=here,
