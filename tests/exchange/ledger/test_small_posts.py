@@ -290,3 +290,34 @@ class TestManyPostings:
 
         assert post(entry("deed:1", (books.money, lines[1], 5)))
         assert balance(lines[1]) == 5
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+class TestAmongManyLines:
+    def test_reaches_each_balance_by_its_key(self, books: Books) -> None:
+        def read_whole() -> int:
+            counted = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'ledger_balance'"
+            return int(db.session.execute(text(counted)).scalar_one())
+
+        def post_among_many() -> int:
+            db.session.execute(text(MANY_LINES), {"organization": books.harbor})
+            db.session.execute(text("ANALYZE ledger_account, ledger_balance"))
+            before = read_whole()
+            journal.post([entry("a", (books.money, last_line(), 5))], by=BY, at=AT)
+            return read_whole() - before
+
+        assert in_unit_of_work(post_among_many) == 0
+
+
+MANY_LINES = """
+    WITH line AS (
+        INSERT INTO ledger_account (kind, organization_id, unit, component, holder_id)
+        SELECT 'worker', :organization, 'USD', 'retirement', n FROM generate_series(1, 5000) n RETURNING id
+    )
+    INSERT INTO ledger_balance (account_id, amount) SELECT id, 0 FROM line
+"""
+
+
+def last_line() -> int:
+    """The ledger account that was opened last."""
+    return int(db.session.execute(text("SELECT max(id) FROM ledger_account")).scalar_one())
