@@ -118,7 +118,7 @@ def _on_postgresql(asked: Asked) -> Outcome:
 
 
 def _array(numbers: list[int]) -> str:
-    """As PostgreSQL reads it. It takes an array for short, so that it asks an index for each row, however few there are."""
+    """As PostgreSQL reads it. It takes an array for a short one, and so asks an index for each of its rows."""
     return f"{{{','.join(map(str, numbers))}}}"
 
 
