@@ -40,8 +40,7 @@ from exchange.policy.formulas import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WorkLine:
+class WorkLine(NamedTuple):
     """What one worker did for one employer in [starts_on, ends_on), in one place and trade.
 
     Minutes are worked minutes; ``earnings_cents`` are before tips and never hold them; ``fee_cents`` is

@@ -124,7 +124,7 @@ def _postings(
         for target, amount in each:
             if not isinstance(target, tuple):
                 transfers.append(Transfer(world.funds_id, target, Unit.USD, amount))
-            elif target[-1] == Unit.USD:
+            elif target[-1] == _USD:
                 transfers.append(Transfer(world.funds_id, own[target], Unit.USD, amount))
             else:
                 transfers.append(Transfer(world.accrual_id, own[target], Unit.MIN, amount))

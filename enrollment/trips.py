@@ -8,7 +8,7 @@ A difference is reported, never explained away.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def compare(path: Path, policy: Policy, ride: Ride) -> Comparison:
     problems = Problems()
     for trip in _trips(path, problems):
         trips += 1
-        line = replace(work, fee_cents=trip.fare_cents, tolls_cents=trip.tolls_cents)
+        line = work._replace(fee_cents=trip.fare_cents, tolls_cents=trip.tolls_cents)
         ours = owed(rule, line, earned_before_cents_in_quarter=0).cents
         if ours != trip.charged_cents:
             differences.append(Difference(trip, ours))

@@ -46,7 +46,7 @@ THOUSAND = 100_000
 
 def work(**figures: Any) -> WorkLine:
     """A line of March 2026 with these figures."""
-    return replace(MARCH, **figures)
+    return MARCH._replace(**figures)
 
 
 def rule(formula: Formula, rounding: Rounding = Rounding.HALF_UP) -> ContributionRule:
@@ -198,7 +198,7 @@ BEFORE = st.integers(0, 1_000_000)
 
 def together(one: WorkLine, other: WorkLine) -> WorkLine:
     """Both lines' work in one line."""
-    return replace(one, **{name: getattr(one, name) + getattr(other, name) for name in _FIGURES})
+    return one._replace(**{name: getattr(one, name) + getattr(other, name) for name in _FIGURES})
 
 
 def exactly(formula: Formula, line: WorkLine, before: int) -> Fraction:
@@ -309,8 +309,8 @@ class TestRuleFor:
     def test_covers_employees_from_their_own_date_on(self, washington: Policy) -> None:
         line = work(sector="cleaning", worker_class=WorkerClass.EMPLOYEE)
 
-        before = rule_for(washington, replace(line, starts_on=date(2025, 12, 31)), employer_size=1)
-        after = rule_for(washington, replace(line, starts_on=date(2026, 1, 1)), employer_size=1)
+        before = rule_for(washington, line._replace(starts_on=date(2025, 12, 31)), employer_size=1)
+        after = rule_for(washington, line._replace(starts_on=date(2026, 1, 1)), employer_size=1)
 
         assert before is None
         assert after is not None
