@@ -160,8 +160,8 @@ def open_lines(lines: Iterable[Line]) -> dict[Line, int]:
 
 _PLACES: Final = Prepared(
     """
-    SELECT holder_id, organization_id, component, unit, id FROM ledger_account
-    WHERE (holder_id, organization_id) IN (SELECT asked.holder_id, asked.organization_id FROM {rows})
+    SELECT a.holder_id, a.organization_id, a.component, a.unit, a.id FROM {rows}
+    JOIN ledger_account a ON a.holder_id = asked.holder_id AND a.organization_id = asked.organization_id
     """,
     "asked",
     holder_id="bigint",

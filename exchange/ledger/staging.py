@@ -8,7 +8,7 @@ ledger account. Callers with millions of rows fill the first two with ``INSERT â
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy import table as lightweight
 from sqlalchemy.schema import CreateTable
 
+from exchange.bulk import Prepared
 from exchange.database import Choice, db, is_sqlite
 from exchange.money import Unit
 
@@ -59,9 +60,13 @@ def plan_by_index() -> None:
     whole table for a batch, which costs more with every worker there is. What a batch touches lies close together.
     """
     if not is_sqlite():
-        planner = (("seq_page_cost", "100"), ("random_page_cost", "1"), ("enable_mergejoin", "off"), ("jit", "off"))
-        db.session.execute(select(*[func.set_config(name, value, True) for name, value in planner]))
+        _BY_INDEX.run()
 
+
+_BY_INDEX: Final = Prepared(
+    "SELECT set_config('seq_page_cost', '100', true), set_config('random_page_cost', '1', true),"
+    " set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
+)
 
 entry = temporary(
     "staged_entry",
@@ -121,8 +126,10 @@ def allot_ids(count: int) -> list[int]:
     if is_sqlite():
         base = _last_id()
         return list(range(base + 1, base + count + 1))
-    numbers = select(func.nextval("ledger_entry_id_seq")).select_from(func.generate_series(1, count))
-    return sorted(db.session.execute(numbers).scalars())
+    return sorted(number for (number,) in _NUMBERS.run(count=count))
+
+
+_NUMBERS: Final = Prepared("SELECT nextval('ledger_entry_id_seq') FROM generate_series(1, {count})", values=("count",))
 
 
 def next_id(ordinal: ColumnElement[int], table: str = "ledger_entry") -> ColumnElement[int]:
