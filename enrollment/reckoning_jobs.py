@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from flask import Flask, current_app
 from flask_babel import lazy_gettext as _l
 
 from enrollment import pieces, reckonings
@@ -17,9 +15,9 @@ from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.scheduler.jobs import Due, Hold, long_job
+from exchange.scheduler.telling import beside_a_read
 
 RECKON: Final = "reckon"
-_TOLD_EVERY_SECONDS: Final = 2.0
 
 
 def _due(_now: datetime) -> Sequence[Due]:
@@ -35,24 +33,13 @@ def _due(_now: datetime) -> Sequence[Due]:
 )
 def reckon(key: str, *, hold: Hold, by: Actor) -> str:
     """Read from one state of the database, then keep what it came to. Stopped anywhere, it begins anew."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - a context of its own
     of = clock.now()
     reckoning = reckonings.called(int(key))
     window = db.session.get_one(EnrollmentWindow, reckoning.window_id)
     policy = versions.at_instant(window.effective_at or of)
     total = pieces.highest_account()
     db.session.rollback()
-    told_at = 0.0
-
-    def tell(done: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _TOLD_EVERY_SECONDS:
-            # What is read stays one transaction: its own context has a session of its own.
-            with app.app_context():
-                in_unit_of_work(lambda: hold(f"{min(done, total):,} of {total:,} accounts"))
-            told_at = time.monotonic()
-
-    result = reckonings.reckon(int(key), policy=policy, tell=tell)
+    result = reckonings.reckon(int(key), policy=policy, tell=beside_a_read(hold, total=total, what="accounts"))
     db.session.rollback()
 
     def note() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from flask_babel import format_datetime
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import or_, select
 
@@ -21,6 +20,7 @@ from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import invariants
 from exchange.policy.document import Cause, Policy
+from exchange.web.filters import moment
 
 SETTLING = timedelta(seconds=60)
 """How long after the close choices that came in time may still be on their way into the database."""
@@ -105,11 +105,9 @@ def open_for(account: BenefitAccount, at: datetime) -> Sequence[EnrollmentWindow
 def refusal_to_choose(window: EnrollmentWindow, at: datetime) -> Refusal | None:
     """Why no election is taken in this window at this instant; None when one is."""
     if at < window.opens_at:
-        return WindowClosed(_l("You can choose from %(opens)s on.", opens=format_datetime(window.opens_at, "long")))
+        return WindowClosed(_l("You can choose from %(opens)s on.", opens=moment(window.opens_at)))
     if at >= window.closes_at:
-        return WindowClosed(
-            _l("You could choose until %(closes)s. The time is over.", closes=format_datetime(window.closes_at, "long"))
-        )
+        return WindowClosed(_l("You could choose until %(closes)s. The time is over.", closes=moment(window.closes_at)))
     return None
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from flask import Flask, current_app
 from flask_babel import lazy_gettext as _l
 
 from exchange import clock
@@ -15,9 +13,9 @@ from exchange.database import in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.ledger import bundle, bundle_orders, keys, seals
 from exchange.scheduler.jobs import Due, Hold, job, long_job
+from exchange.scheduler.telling import beside_a_read
 
 WRITE: Final = "write-bundle"
-_TOLD_EVERY_SECONDS: Final = 2.0
 
 
 def _orders_due(_now: datetime) -> Sequence[Due]:
@@ -34,7 +32,6 @@ def _orders_due(_now: datetime) -> Sequence[Due]:
 def write_bundle(key: str, *, hold: Hold, by: Actor) -> str:
     """Seal what is posted, then write the file from one state of the database. Stopped anywhere, it begins anew."""
     ring = keys.ring()
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - a context of its own
 
     def seal() -> int:
         hold()
@@ -44,16 +41,7 @@ def write_bundle(key: str, *, hold: Hold, by: Actor) -> str:
         seals.publish(ring)
     total = bundle.entries_sealed()
     order = bundle_orders.called(int(key))
-    told_at = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _TOLD_EVERY_SECONDS:
-            # The bundle is read in a transaction that stays open: its own context has a session of its own.
-            with app.app_context():
-                in_unit_of_work(lambda: hold(f"{done:,} of {total:,} entries"))
-            told_at = time.monotonic()
-
+    tell = beside_a_read(hold, total=total, what="entries")
     written = bundle_orders.write(order, keys=ring, at=clock.now(), tell=tell)
 
     def note() -> None:

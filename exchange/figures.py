@@ -136,7 +136,7 @@ def _last_success(_at: datetime) -> Iterable[Sample]:
 @figure("pbx_job_failed", "1 while the last run of a job is one that failed.")
 def _failed(at: datetime) -> Iterable[Sample]:
     for one in _standings(at):
-        yield Sample(int(one.last is not None and one.last.state is RunState.FAILED), {"job": one.name})
+        yield Sample(int(one.failed), {"job": one.name})
 
 
 @figure("pbx_broken_rules", "Findings of the last run that asked the rules which must always hold.")

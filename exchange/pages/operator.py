@@ -73,7 +73,7 @@ def home() -> str:
         waiting_mail=outgoing_mail.waiting(),
         leads=lease.is_held(),
         due=sum(one.due_now for one in standings),
-        failed=[one for one in standings if one.last is not None and one.last.state is RunState.FAILED],
+        failed=[one for one in standings if one.failed],
         broken=_broken(standings),
         under_way=payments.under_way(),
     )

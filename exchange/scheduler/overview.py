@@ -42,6 +42,13 @@ class Standing:
     last: LastRun | None
     trouble: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether its last run failed. If the question for what is due did, that is over once it is answered again."""
+        if self.last is None or self.last.state is not RunState.FAILED:
+            return False
+        return bool(self.trouble) or self.last.key != records.ASKING
+
 
 def standings(now: datetime, *, among: Collection[Job] | None = None) -> list[Standing]:
     """Every job, in the order in which they run."""

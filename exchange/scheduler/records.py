@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import CheckConstraint, Index, Row, Select, func, literal_column, select, text, update
@@ -21,6 +21,10 @@ from exchange.errors import Refusal
 
 CLAIM = timedelta(seconds=60)
 """How long a run that gives no sign of life is left alone, by the machine's clock."""
+
+
+ASKING: Final = "what is due"
+"""The key under which a question for what is due is written down when it fails."""
 
 
 class RunState(StrEnum):

@@ -28,7 +28,6 @@ from exchange.scheduler import jobs, lease, records
 from exchange.scheduler.jobs import Due, Job, Outcome, PutOff, Told
 from exchange.scheduler.records import AlreadyDone, BeingDone, RunState, TakenOver
 
-_ASKING = "what is due"  # the key under which a question that fails is written down
 _LONGEST = 1_000  # characters of an error that are kept
 _log = structlog.get_logger(__name__)
 
@@ -137,14 +136,14 @@ def _asked(
     job: Job, now: datetime, *, tried: set[tuple[str, str]], waiting: set[tuple[str, str]], hand: Hand
 ) -> Collection[Due]:
     """What is due for a job. A question that fails is written down like a run that fails."""
-    if (job.name, _ASKING) in tried | waiting:
+    if (job.name, records.ASKING) in tried | waiting:
         return ()
     try:
         return job.due(now)
     except Exception as error:  # noqa: BLE001 - one job's mistake must not keep the others from their work
-        tried.add((job.name, _ASKING))
+        tried.add((job.name, records.ASKING))
         db.session.rollback()
-        attempt = in_unit_of_work(lambda: _begin(job, Due(_ASKING, now), hand))
+        attempt = in_unit_of_work(lambda: _begin(job, Due(records.ASKING, now), hand))
         _fail(attempt, error)
         return ()
 

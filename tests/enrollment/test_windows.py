@@ -74,6 +74,14 @@ class TestRefusalToChoose:
 
         assert (refusal is None) is is_open
 
+    def test_tells_the_time_of_the_program(self, town: Town) -> None:
+        told = [str(windows.refusal_to_choose(town.window, at)) for at in (LONG_AGO, town.window.closes_at)]
+
+        assert [sentence.replace("\u202f", " ") for sentence in told] == [
+            "You can choose from November 1, 2026, 12:00 AM PDT on.",
+            "You could choose until December 16, 2026, 12:00 AM PST. The time is over.",
+        ]
+
     @pytest.mark.parametrize(("at", "is_open"), BORDERS)
     def test_agrees_with_what_is_listed_as_open(self, town: Town, at: object, is_open: bool) -> None:
         account = db.session.get_one(BenefitAccount, town.member("Ada", package_id=town.harbor))

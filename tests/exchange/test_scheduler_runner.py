@@ -170,6 +170,29 @@ class TestStandings:
         assert standing.last is not None
         assert (standing.last.state, standing.last.text, standing.due_now) == (RunState.DONE, "worked on a", 0)
 
+    def test_no_longer_call_a_job_failed_that_can_say_again_what_is_due(self, app: Flask) -> None:
+        able = [False]
+
+        def ask(_now: datetime) -> list[Due]:
+            if not able[0]:
+                raise LookupError("no such table")
+            return []
+
+        def failed(job: Job) -> bool:
+            return overview.standings(clock.now(), among=[job])[0].failed
+
+        job = Job("lost", "", ask, work=work_of)
+        list(runner.run_due(HAND, among=[job]))
+        before, able[0] = failed(job), True
+
+        assert (before, failed(job)) == (True, False)
+
+    def test_call_a_job_failed_whose_work_failed(self, app: Flask) -> None:
+        job = on_keys("broken", ["x"], break_down)
+        list(runner.run_due(HAND, among=[job]))
+
+        assert overview.standings(clock.now(), among=[job])[0].failed
+
 
 class TestPerform:
     def test_leaves_nothing_of_a_failed_run_but_its_record(self, app: Flask) -> None:
