@@ -145,10 +145,10 @@ def _whole(numerator: int, denominator: int, rounding: Rounding) -> int:
 
 def _amount(formula: Formula, line: WorkLine, before: int) -> _Amount:
     if isinstance(formula, PerHour):
-        words = Phrase(_PER_HOUR, {"time": format_minutes(line.minutes), "rate": format_dollars(formula.cents)})
+        words = Phrase(_PER_HOUR, {"time": format_minutes(line.minutes), "rate": _rate(formula.cents)})
         return _Amount(formula.cents * line.minutes * _PER_MINUTE, words)
     if isinstance(formula, PerJob):
-        words = Phrase(_PER_JOB, {"jobs": line.jobs, "rate": format_dollars(formula.cents)})
+        words = Phrase(_PER_JOB, {"jobs": line.jobs, "rate": _rate(formula.cents)})
         return _Amount(formula.cents * line.jobs * _PARTS, words)
     if isinstance(formula, PercentOf):
         return _percent_of(formula, line, before)
@@ -256,6 +256,9 @@ def _patterns() -> list[tuple[LazyString, re.Pattern[str]]]:
         for template, text in english
         for anything in (".+", ".+?")
     ]
+
+
+_rate: Final = lru_cache(maxsize=256)(format_dollars)  # said in nearly every line, and there are few of them
 
 
 @lru_cache(maxsize=256)

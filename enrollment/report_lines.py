@@ -223,7 +223,7 @@ def parse_worker_class(text: str) -> WorkerClass:
 # --- keeping and comparing ------------------------------------------------------------------------
 
 _values: Callable[[ReportLine], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(ReportLine)))
-_written: Callable[[tuple[Any, ...]], str] = json.JSONEncoder(default=str, ensure_ascii=True).encode
+_written: Callable[[tuple[Any, ...]], str] = json.JSONEncoder(default=str, check_circular=False).encode
 
 
 def digest_of(lines: Iterable[ReportLine]) -> bytes:

@@ -42,7 +42,9 @@ class Speaker:
         text = self._texts.get(id(template))
         if text is None:
             text = self._texts[id(template)] = self._look_up(template)
-        return text % {name: self.say(value) if type(value) is Phrase else value for name, value in given.items()}
+        if Phrase in map(type, given.values()):
+            given = {name: self.say(value) if type(value) is Phrase else value for name, value in given.items()}
+        return text % given
 
     def _look_up(self, template: LazyString) -> str:
         if self._language is None:
