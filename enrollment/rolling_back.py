@@ -121,6 +121,7 @@ def roll_back(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int =
     there since is his, and would stay behind. Returns how many; zero when nobody else is left.
     """
     staging.empty(_back)
+    staging.plan_by_index()
     last, picked = 0, 0
     while not picked:
         _pick(window.id, limit, after=last)

@@ -241,7 +241,8 @@ def _select_moves() -> None:
             destination,
             and_(destination.c.version_id == line.c.to_version_id, destination.c.component == line.c.component),
         )
-        .where(line.c.amount > 0, or_(line.c.organization_id != organization, line.c.component != component))
+        # Said as one condition: of two, SQLite reads everybody's balances first, to see which of them hold something.
+        .where(~or_(line.c.amount == 0, and_(line.c.organization_id == organization, line.c.component == component)))
         .subquery("going")
     )  # fmt: skip
     g = going.c
@@ -335,7 +336,8 @@ def mark_carried_out(at: datetime) -> None:
     done_ = done.subquery("done").c
     db.session.execute(
         update(Switch)
-        .where(Switch.id == done_.switch_id)
+        # A sum, so that SQLite cannot begin with the switches of everybody and look each of them up in the batch.
+        .where(Switch.id == done_.switch_id + 0)
         .values(state=SwitchState.CARRIED_OUT, carried_out_at=at, entry_id=done_.entry_id)
         .execution_options(synchronize_session=False)
     )

@@ -24,7 +24,8 @@ def apply_staged_changes() -> None:
     change = staging.change
     db.session.execute(
         update(LedgerBalance)
-        .where(LedgerBalance.account_id == change.c.account_id)
+        # A sum, so that SQLite cannot begin with the balances of everybody and look each of them up among the changes.
+        .where(LedgerBalance.account_id == change.c.account_id + 0)
         .values(amount=LedgerBalance.amount + change.c.delta)
         .execution_options(synchronize_session=False)
     )

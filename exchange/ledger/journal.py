@@ -71,11 +71,14 @@ class LedgerKey(Base):
 
     __tablename__ = "ledger_key"
     # So that SQLite finds the key of an entry that is being written without reading all of them.
-    __table_args__ = (UniqueConstraint("entry_id", info=SET_BY_SET),)
+    __table_args__ = (
+        UniqueConstraint("entry_id", info=SET_BY_SET),
+        ForeignKeyConstraint(["entry_id"], ["ledger_entry.id"], deferrable=True, initially="DEFERRED", info=SET_BY_SET),
+    )
 
     key: Mapped[str] = mapped_column(primary_key=True)
-    # Written before the entry, in the same transaction: the key decides who may write it.
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id", deferrable=True, initially="DEFERRED"))
+    # Mostly written before the entry, in the same transaction: the key decides who may write it.
+    entry_id: Mapped[int]
 
 
 class LedgerTransfer(Base):
@@ -265,16 +268,13 @@ def post_moves(*, by: Actor, at: datetime, subject: str) -> None:
     holds: so no line falls below zero, and each source changes once. Where it holds something else by now, nothing is
     posted (an assertion fails). Refuses ``KeyReused`` for every key that is there already.
     """
-    new = _claim_keys()
-    accounts.open_staged()
     _write_entries(at)
+    with staging.keys_follow():  # no key may be there already, so the entries may come before them
+        new = _claim_keys()
+    accounts.open_staged()
     m = staging.move.c
-    db.session.execute(
-        insert(core(LedgerTransfer)).from_select(
-            ["entry_id", "seq", "source_id", "target_id", "unit", "amount"],
-            select(m.entry_id, m.seq, m.source_id, m.target_id, m.unit, m.amount),
-        )
-    )
+    moved = select(m.entry_id, m.seq, m.source_id, m.target_id, m.unit, m.amount)
+    db.session.execute(insert(core(LedgerTransfer)).from_select(_TRANSFER, moved))
     balances.apply_staged_moves()
     audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
 
@@ -416,7 +416,7 @@ def _hold_and_see() -> None:
     change = staging.change
     short = (
         select(change.c.account_id)
-        .join(LedgerBalance, LedgerBalance.account_id == change.c.account_id)
+        .join(LedgerBalance, LedgerBalance.account_id == change.c.account_id + 0)
         .where(change.c.delta < 0, LedgerBalance.amount + change.c.delta < 0)
         .limit(1)
     )

@@ -7,7 +7,8 @@ ledger account. Callers with millions of rows fill the first two with ``INSERT â
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -67,6 +68,20 @@ _BY_INDEX: Final = Prepared(
     "SELECT set_config('seq_page_cost', '100', true), set_config('random_page_cost', '1', true),"
     " set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
 )
+
+
+@contextmanager
+def keys_follow() -> Iterator[None]:
+    """In here keys are written whose entries stand already: PostgreSQL looks for these at once, set by set."""
+    if is_sqlite():
+        yield
+        return
+    _SAY_KEYS_FOLLOW.run(whether="on")
+    yield
+    _SAY_KEYS_FOLLOW.run(whether="off")
+
+
+_SAY_KEYS_FOLLOW: Final = Prepared("SELECT set_config('exchange.keys_follow', {whether}, true)", values=("whether",))
 
 entry = temporary(
     "staged_entry",

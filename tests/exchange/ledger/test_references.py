@@ -5,15 +5,17 @@ SQLite holds it by foreign keys; on PostgreSQL those of the largest tables are t
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from exchange.database import db, in_unit_of_work, unit_of_work
-from exchange.ledger import invariants
+from exchange.database import core, db, in_unit_of_work, is_sqlite, unit_of_work
+from exchange.ledger import invariants, staging
 from exchange.ledger.accounts import LedgerAccount, LedgerBalance
-from exchange.ledger.journal import LedgerEntry, LedgerTransfer
+from exchange.ledger.journal import LedgerEntry, LedgerKey, LedgerTransfer
 from tests.support.ledger_makers import Books, entry, post
 
 TRANSFER = "INSERT INTO ledger_transfer (entry_id, seq, source_id, target_id, unit, amount) VALUES"
@@ -27,10 +29,12 @@ ORPHANS = {
     "a transfer from a line of another unit": f"{TRANSFER} (1, 9, 2, 3, 'USD', 5)",
     "a transfer to a line of another unit": f"{TRANSFER} (1, 9, 1, 2, 'USD', 5)",
     "an orphan among good ones": f"{TRANSFER} (1, 7, 1, 3, 'USD', 5), (1, 8, 1, 999, 'USD', 5), (1, 9, 3, 1, 'USD', 5)",
+    "a key of no entry": "INSERT INTO ledger_key (key, entry_id) VALUES ('stray', 999)",
     "a balance of no line": "INSERT INTO ledger_balance (account_id, amount) VALUES (999, 5)",
     "a balance that moves to no line": "UPDATE ledger_balance SET account_id = 999",
     "a line of no organization": f"{LINE} (999, 'pool', 999, 'life', 'USD')",
 }
+EFFECTIVE_ON = date(2027, 1, 1)
 REMOVALS = ("DELETE FROM ledger_entry", "DELETE FROM ledger_account", "DELETE FROM organization WHERE id = 2")
 
 
@@ -44,7 +48,7 @@ def books(app: Flask) -> Books:
 
 def everything() -> list[list[tuple[object, ...]]]:
     """All rows of the tables that orphans are tried on."""
-    tables = (LedgerEntry, LedgerTransfer, LedgerAccount, LedgerBalance)
+    tables = (LedgerEntry, LedgerKey, LedgerTransfer, LedgerAccount, LedgerBalance)
     return [[tuple(row) for row in db.session.execute(select(table.__table__)).all()] for table in tables]
 
 
@@ -72,6 +76,27 @@ class TestOrphan:
 
         assert db.session.get(LedgerAccount, 999) is None
         assert invariants.broken() == []
+
+    @pytest.mark.parametrize("number", [1, 200])
+    def test_is_seen_among_keys_that_follow_their_entries(self, books: Books, number: int) -> None:
+        keys = [{"key": f"stray:{n}", "entry_id": 1 + n} for n in range(number)]
+        keys[-1]["entry_id"] = 999
+        before = everything()
+
+        def write() -> None:
+            made = (
+                "INSERT INTO ledger_entry (id, key, kind, posted_at, effective_on) VALUES (:entry_id, :key, '', 0, :on)"
+            )
+            on = EFFECTIVE_ON.isoformat() if is_sqlite() else EFFECTIVE_ON
+            if number > 1:
+                db.session.execute(text(made), [{**one, "on": on} for one in keys[1:-1]])
+            with staging.keys_follow():
+                db.session.execute(insert(core(LedgerKey)).values(keys))
+
+        with pytest.raises(IntegrityError):
+            in_unit_of_work(write)
+
+        assert everything() == before
 
 
 @pytest.mark.parametrize("engine_name", ["postgresql"])
