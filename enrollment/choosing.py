@@ -222,7 +222,7 @@ def choices(
             is_chosen=offer.version_id in standpoint.chosen,
             refusal=refusals.get(offer.version_id, shared),
         )
-        for offer in shelf.offers([*own, *(id_ for id_ in version_ids if id_ in found)])
+        for offer in shelf.offers_known([*own, *(id_ for id_ in version_ids if id_ in found)], market=standpoint.market)
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from flask import current_app
@@ -52,13 +52,14 @@ _MINUTE_US: Final = 60_000_000
 
 @dataclass(frozen=True)
 class Standpoint:
-    """One worker at an instant of the database's clock.
+    """One worker at an instant of the database's clock; ``market`` is the word for the market then.
 
     ``package_id`` is None while the exchange holds what comes in. ``facts``: everything but the instant, as the
     database has it, with the word for the market.
     """
 
     at: datetime
+    market: str
     place: str
     package_id: int | None
     provider_id: int
@@ -118,7 +119,7 @@ def of_login(login_id: int, *, window_id: int | None, zone: str) -> Standpoint |
     if rows is None:
         rows = _STANDPOINT.rows(login_id=login_id, **_asked(window_id, today))
     found = _standpoint(rows, since=today - LATELY)
-    if found is not None and (on := clock.local_date(found.at, zone)) != today:
+    if found is not None and (on := _day_of(to_microseconds(found.at) // _MINUTE_US, zone)) != today:
         # The machine's clock is not the database's: around midnight it is asked by the right day.
         rows = _STANDPOINT.rows(login_id=login_id, **_asked(window_id, on))
         found = _standpoint(rows, since=on - LATELY)
@@ -131,7 +132,13 @@ def beside_who_asks(window_id: Callable[[], int | None]) -> Beside:
 
 
 def _today(zone: str) -> date:
-    return clock.local_date(from_microseconds(clock.parameter_of_microseconds()["machine_us"]), zone)
+    return _day_of(clock.parameter_of_microseconds()["machine_us"] // _MINUTE_US, zone)
+
+
+@lru_cache(maxsize=8)
+def _day_of(minute: int, zone: str) -> date:
+    """The local date at a minute since 1970: it does not change within one."""
+    return clock.local_date(from_microseconds(minute * _MINUTE_US), zone)
 
 
 def _asked(window_id: int | None, today: date) -> dict[str, int | str | None]:
@@ -147,6 +154,7 @@ def _standpoint(rows: Sequence[tuple[Any, ...]], *, since: date) -> Standpoint |
     in_time = tuple((opens_at <= now_us, closes_at <= now_us) for _, _, _, opens_at, closes_at, *_ in windows)
     return Standpoint(
         at=from_microseconds(now_us),
+        market=market,
         place=place,
         package_id=package_id,
         provider_id=provider_id,

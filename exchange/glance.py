@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from exchange import clock
+from exchange import clock, short_trip
 from exchange.database import db, is_sqlite
 
 Question = Select[*tuple[Any, ...]]
@@ -83,16 +83,15 @@ def apart(text: str | None) -> list[list[Any]]:
 
 def _at_the_driver(words: str, parameters: Any) -> Sequence[tuple[Any, ...]]:
     connection = db.engine.raw_connection()
-    driver: Any = connection.driver_connection
     try:
+        driver: Any = connection.driver_connection
         if isinstance(driver, psycopg.Connection):
-            driver.autocommit = True  # said to nobody: the driver only sends no BEGIN
-        cursor = connection.cursor()
-        cursor.execute(words, parameters)
-        rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
-        cursor.close()
-        if isinstance(driver, psycopg.Connection):
-            driver.autocommit = False
+            rows = short_trip.rows(driver, connection.info, words, parameters)
+        else:
+            cursor = connection.cursor()
+            cursor.execute(words, parameters)
+            rows = cursor.fetchall()
+            cursor.close()
     except BaseException:
         connection.invalidate()
         raise

@@ -9,8 +9,8 @@ market is the same (``exchange/revision.py``): that the page asks for itself, wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Final, TypeVar, cast
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 from flask import Flask, current_app, g
 
@@ -18,11 +18,12 @@ from exchange import clock, revision
 
 SECONDS: Final = 60
 LARGE: Final = 20_000
-K = TypeVar("K")
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 _EXTENSION: Final = "remembered"
 _MARKET: Final = "remembered_of_the_market"
 _MOST: Final = 4_096
+_NOTHING: Final = (None, None)
 
 
 def init_app(app: Flask) -> None:
@@ -50,17 +51,26 @@ def of_market(name: Hashable, market: str, ask: Callable[[], T]) -> T:
 
     What was read while the market became another one is told, not remembered: ``has_moved_on`` says so afterwards.
     """
+    return each_of_market(name, [None], market, lambda _: {None: ask()})[None]
+
+
+def each_of_market(
+    name: Hashable, keys: Iterable[K], market: str, ask: Callable[[list[K]], Mapping[K, T]]
+) -> dict[K, T]:
+    """The same for several at once: ``ask`` reads those that are not remembered; what it does not find is left out."""
     memory: dict[Hashable, tuple[str, Any]] = current_app.extensions[_MARKET]
-    word, known = memory.get(name, (None, None))
-    if word == market:
-        return cast(T, known)
-    found = ask()
-    if revision.moment().market != market:
-        g.market_moved_on = True
-        return found
-    if len(memory) >= _MOST:
-        memory.clear()
-    memory[name] = (market, found)
+    wanted = list(keys)
+    found = {key: memory[name, key][1] for key in wanted if memory.get((name, key), _NOTHING)[0] == market}
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        read = ask(missing)
+        if revision.moment().market != market:
+            g.market_moved_on = True
+        else:
+            if len(memory) + len(read) > _MOST:
+                memory.clear()
+            memory.update({(name, key): (market, value) for key, value in read.items()})
+        found |= read
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
+from exchange import remembered
 from exchange.bulk import Prepared
 from exchange.database import db
 from exchange.identity.organizations import Organization
@@ -221,6 +222,14 @@ def offers(version_ids: Collection[int], *, age: int | None = None, rating_area:
                 )
             )
     return made
+
+
+def offers_known(version_ids: Collection[int], *, market: str) -> list[Offer]:
+    """The same offers for whom no age is known, as they are remembered while ``market`` is the market's word."""
+    found = remembered.each_of_market(
+        "offer", dict.fromkeys(version_ids), market, lambda ids: {one.version_id: one for one in offers(ids)}
+    )
+    return [found[id_] for id_ in dict.fromkeys(version_ids) if id_ in found]
 
 
 def _health_offers(plan_ids: Collection[int], *, age: int | None, rating_area: int | None) -> dict[int, HealthOffer]:

@@ -46,7 +46,7 @@ def show() -> str:
         *tables.order_of(sort, columns, last=roster.key())
     )
     counting = None if wanted else roster.counted(provider_id)
-    page = tables.read_page(statement, number=tables.asked_page(), counting=counting)
+    page = tables.read_page(statement, number=tables.asked_page(), counting=counting, searches=bool(wanted))
     return render_template(
         "provider/members.html",
         page=page,

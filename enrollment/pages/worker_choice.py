@@ -24,6 +24,7 @@ from exchange.identity import access
 from exchange.identity.actors import Audience
 from exchange.identity.people import seen_with
 from exchange.policy import versions
+from exchange.revision import Moment
 from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint, repeatable
 from exchange.web.forms import PageForm, refusal_to_form, render_form
@@ -56,7 +57,7 @@ def shop() -> ResponseReturnValue:
 
 
 def _shop(here: Standpoint) -> str:
-    policy = versions.at_instant(here.at)
+    policy = versions.at_moment(Moment(here.at, here.market))
     open_ = here.open_windows
     window = next((one for one in open_ if one.id == asked_id("window")), open_[0] if open_ else None)
     standing = choosing.standing_of(here.account.id, policy=policy) if open_ else {}
@@ -96,7 +97,7 @@ def compare() -> ResponseReturnValue:
 
 def _compare(here: Standpoint) -> str:
     asked, window_id = packages_asked(), asked_id("window")
-    policy = versions.at_instant(here.at)
+    policy = versions.at_moment(Moment(here.at, here.market))
     window = next(iter(here.open_windows), None) if window_id is None else here.window(window_id)
     if window is None:
         raise NotFound(NOTHING_OPEN)

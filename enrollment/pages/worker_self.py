@@ -17,6 +17,7 @@ from exchange.identity.access import current_actor
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.policy.document import Policy
+from exchange.web.audiences import READING
 
 LONGEST_ID: Final = 18
 """So many digits an id has at most: what is longer is no id, and no number that the database holds."""
@@ -51,7 +52,8 @@ def read_self(at: datetime | None = None) -> Self:
 
 def asked_id(name: str) -> int | None:
     """The id that the address or the form gives under this name; None where it gives none that could be one."""
-    text = request.values.get(name, "")
+    given = request.args if request.method in READING else request.values
+    text = given.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_ID else None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import current_app, flash, redirect, request, session, url_for
+from flask import current_app, flash, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from flask_security import check_and_update_authn_fresh, current_user
@@ -47,7 +47,8 @@ _scopes: dict[type[Base], Scope] = {}
 
 def current_actor() -> Actor:
     """Who makes this request. A disabled login is nobody from its next request on."""
-    user = current_user._get_current_object()  # noqa: SLF001 - the proxy looks for the person at each of its attributes
+    # Where Flask-Login has put him for this request; until then its proxy looks for him.
+    user = g.get("_login_user") or current_user._get_current_object()  # noqa: SLF001 - once, not for each attribute
     if not user or not user.is_authenticated or not user.active:
         return ANONYMOUS
     actor: Actor = user.as_actor()

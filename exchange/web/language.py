@@ -6,10 +6,14 @@ English is the source of all sentences. The switch is a plain form and works wit
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, current_app, has_request_context, redirect, request
+from flask.globals import request_ctx
 from flask_babel import get_locale
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
 from exchange.web.redirects import local_path
@@ -17,6 +21,7 @@ from exchange.web.redirects import local_path
 LANGUAGES = {"en": "English", "es": "Español"}
 COOKIE = "language"
 _A_YEAR = 365 * 24 * 60 * 60
+_LONGEST_REMEMBERED = 200
 
 bp = Blueprint("language", __name__)
 
@@ -25,10 +30,18 @@ def select_language() -> str | None:
     """The language of this request; None where there is no request (jobs, commands) means English."""
     if not has_request_context():
         return None
-    chosen = request.cookies.get(COOKIE)
+    asked = request_ctx.request  # the other name looks for the request at each of its attributes
+    chosen = asked.cookies.get(COOKIE)
     if chosen in LANGUAGES:
-        return chosen
-    return request.accept_languages.best_match(list(LANGUAGES), "en")
+        return str(chosen)
+    wanted = asked.headers.get("Accept-Language", "")
+    return _best(wanted) if len(wanted) <= _LONGEST_REMEMBERED else _best.__wrapped__(wanted)
+
+
+@lru_cache(maxsize=256)
+def _best(wanted: str) -> str | None:
+    """The language for whoever's browser asks so: browsers ask in a few ways only."""
+    return parse_accept_header(wanted, LanguageAccept).best_match(list(LANGUAGES), "en")
 
 
 def current_language() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, abort, current_app, g, request, session
+from flask.globals import request_ctx
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response
@@ -85,9 +86,10 @@ def limit_plain_forms() -> None:
 
 def refuse_repeated_keys() -> None:
     """Refuse ``?a=1&a=2``: two readers of one address must not see two things. See ``repeatable``."""
-    view = current_app.view_functions.get(request.endpoint or "")
+    asked = request_ctx.request  # the other name looks for the request at each of its attributes
+    view = current_app.view_functions.get(asked.endpoint or "")
     allowed: frozenset[str] = getattr(view, "repeatable_keys", frozenset())
-    if any(len(values) > 1 for key, values in request.args.lists() if key not in allowed):
+    if any(len(values) > 1 for key, values in asked.args.lists() if key not in allowed):
         abort(400)
 
 
@@ -96,9 +98,11 @@ def refuse_what_is_no_text() -> None:
 
     A NUL character, for which one of our databases cannot look; marks piled up to keep us busy.
     """
-    texts = [request.path, *request.args.keys(), *request.args.values()]
-    if not request.path.startswith("/api/"):  # a program's body is read strictly by its own reader
-        texts += [*request.form.keys(), *(text for values in request.form.listvalues() for text in values)]
+    asked = request_ctx.request
+    texts = [asked.path, *asked.args.keys(), *asked.args.values()]
+    # A program's body is read strictly by its own reader. Without a type there is no form.
+    if asked.content_type and not asked.path.startswith("/api/"):
+        texts += [*asked.form.keys(), *(text for values in asked.form.listvalues() for text in values)]
     if any("\0" in text or piles_marks(text) for text in texts):
         abort(400)
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, current_app, g, request, url_for
 from flask_babel import Babel
 from flask_wtf.csrf import CSRFProtect
 from jinja2 import StrictUndefined
@@ -20,6 +20,7 @@ from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
 from exchange.web import errors, filters, kept, language, safety, tables
 from exchange.web.audiences import NavLink, navigation
+from exchange.web.sparing import SparingDomain
 
 csrf = CSRFProtect()
 """Every form and every unsafe request carries a token. The API, which nobody is signed in to by cookie, is exempted
@@ -46,6 +47,7 @@ def init_app(app: Flask) -> None:
     safety.init_app(app)
     csrf.init_app(app)
     Babel(app, locale_selector=language.select_language)
+    app.extensions["babel"].instance.domain_instance = SparingDomain()
     app.register_blueprint(language.bp)
     csrf.exempt(language.bp)  # guarded by where it came from: see language.came_from_this_site
     filters.init_app(app)
@@ -80,6 +82,13 @@ def _prepare_templates(app: Flask) -> None:
 
 def asset(name: str) -> str:
     """The address of a static file; it changes when the file does, so browsers may keep the file for good."""
+    found: dict[str, str] = g.setdefault("assets", {})  # an icon stands on a page many times
+    if name not in found:
+        found[name] = _asset(name)
+    return found[name]
+
+
+def _asset(name: str) -> str:
     assert current_app.static_folder is not None
     try:
         stat = os.stat(f"{current_app.static_folder}/{name}")  # noqa: PTH116 - a dozen times on each page

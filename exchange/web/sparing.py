@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
-from flask import Flask, Request
+from flask import Flask, Request, g, has_app_context
 from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import URLSafeTimedSerializer
+from flask_babel import Domain, get_locale
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
 
@@ -38,6 +39,24 @@ def _taken_apart(query: bytes) -> ImmutableMultiDict[str, str]:
     return ImmutableMultiDict(pairs)
 
 
+class SparingSigner(TimestampSigner):
+    """Makes of each secret the key to sign with once."""
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        """As the library's, from the same secret, salt and method."""
+        secret = self.secret_keys[-1] if secret_key is None else secret_key
+        made = _derived.get(key := (secret, self.salt, self.key_derivation, self.digest_method))
+        if made is None:
+            if len(_derived) >= _MOST_KEYS:
+                _derived.clear()
+            made = _derived[key] = super().derive_key(secret_key)
+        return made
+
+
+_MOST_KEYS: Final = 16
+_derived: dict[tuple[object, ...], bytes] = {}
+
+
 class SparingSessions(SecureCookieSessionInterface):
     """Signs and checks with what was made of the secret before. Each cookie is checked each time."""
 
@@ -49,8 +68,25 @@ class SparingSessions(SecureCookieSessionInterface):
         fallbacks = app.config["SECRET_KEY_FALLBACKS"]
         secrets = (app.secret_key, *(fallbacks or ()))
         if self._made[0] != secrets:
-            self._made = secrets, super().get_signing_serializer(app)
+            made = super().get_signing_serializer(app)
+            if made is not None:
+                made.signer = SparingSigner
+            self._made = secrets, made
         return self._made[1]
+
+
+class SparingDomain(Domain):
+    """Looks for the words of a language once for a request, not for each sentence of the page."""
+
+    def get_translations(self) -> Any:
+        """As Flask-Babel's; looked for anew where the language has been changed meanwhile."""
+        if not has_app_context():
+            return super().get_translations()
+        locale, (known_locale, known) = get_locale(), g.get("words_known", (None, None))
+        if known is None or known_locale is not locale:
+            known = super().get_translations()
+            g.words_known = locale, known
+        return known
 
 
 class SparingFlask(Flask):

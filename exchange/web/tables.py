@@ -89,12 +89,21 @@ def read_page(
     per_page: int = PER_PAGE,
     counting: Select[*tuple[Any, ...]] | None = None,
     at_most: int | None = None,
+    searches: bool = False,
 ) -> Page[Row[Any]]:
     """Read one page of an ordered Core select: two statements, whatever the size. Past the end: the last page.
 
     ``counting``: another SELECT of as many rows, which is cheaper to count. ``at_most``: of a list that nobody pages
     through, so many rows are counted and can be paged to; whoever looks for one behind them narrows the list.
+    ``searches``: finding the rows is what takes long, so they are found and counted in one statement.
     """
+    number = min(number, FARTHEST_PAGE)
+    if searches:
+        counted = statement.add_columns(func.count().over()).limit(per_page).offset((number - 1) * per_page)
+        found = db.session.execute(counted).all()
+        if found:
+            total = found[0][-1]
+            return Page(found, number, -(-total // per_page), total, first=(number - 1) * per_page + 1)
     rows_counted = (statement if counting is None else counting).order_by(None)
     if at_most is not None:
         rows_counted = rows_counted.limit(at_most + 1)
@@ -103,7 +112,7 @@ def read_page(
     if at_most is not None:
         total = min(total, at_most)
     pages = max(1, -(-total // per_page))
-    number = min(number, pages, FARTHEST_PAGE)
+    number = min(number, pages)
     rows = db.session.execute(statement.limit(per_page).offset((number - 1) * per_page)).all()
     return Page(rows, number, pages, total, first=(number - 1) * per_page + 1 if rows else 0, has_more=has_more)
 

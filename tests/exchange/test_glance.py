@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import Text
 
+from exchange import short_trip
 from exchange.database import db, to_microseconds, unit_of_work
 from exchange.glance import Glance
 from exchange.identity.actors import Audience
@@ -15,6 +19,7 @@ from exchange.identity.people import Login, seen
 from tests.support.counting import statements
 from tests.support.signing_in import AT, make_login
 
+ADA: dict[str, str | int | None] = {"name": "Ada Flores", "no": None}
 BY_NAME = Glance(
     lambda: select(Login.id, Login.audience, Login.created_at).where(
         Login.name == bindparam("name", type_=Text), Login.audience == Audience.WORKER
@@ -93,3 +98,49 @@ class TestSeen:
         make_login(Audience.WORKER, "Ada Flores")
 
         assert seen("ended long ago") is None
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+class TestShortTrip:
+    def test_is_taken_again_when_the_server_has_forgotten_the_question(self, app: Flask) -> None:
+        login_id = make_login(Audience.WORKER, "Ada Flores")
+        for _ in range(2):
+            assert [row[0] for row in BY_NAME.rows(name="Ada Flores")] == [login_id]
+            connection = db.engine.raw_connection()
+            connection.driver_connection.pgconn.exec_(b"DEALLOCATE ALL")  # type: ignore[union-attr]
+            connection.close()
+
+    def test_needs_nothing_prepared_behind_a_pooler(self, app: Flask) -> None:
+        login_id = make_login(Audience.WORKER, "Ada Flores")
+        connection = db.engine.raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        driver.prepare_threshold = None
+        memory: dict[object, object] = {}
+
+        found = short_trip.rows(driver, memory, "SELECT id, %(no)s, '%%' FROM login WHERE name = %(name)s", ADA)
+
+        assert found == [(login_id, None, "%")]
+        assert driver.execute("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'trip%'").fetchone() == (0,)
+        connection.invalidate()
+
+    def test_reads_values_as_the_driver_does(self, app: Flask) -> None:
+        connection = db.engine.raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+
+        (row,) = short_trip.rows(driver, {}, "SELECT %(big)s + 1, true, NULL, date '2026-11-22', 'ñ'", {"big": 2**62})
+
+        assert row == (2**62 + 1, True, None, date(2026, 11, 22), "ñ")
+        connection.invalidate()
+
+    def test_raises_what_the_driver_would(self, app: Flask) -> None:
+        connection = db.engine.raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+
+        with pytest.raises(psycopg.errors.UndefinedColumn):
+            short_trip.rows(driver, {}, "SELECT nothing", {})
+
+        driver.execute("SELECT 1")
+        connection.invalidate()

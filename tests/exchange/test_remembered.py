@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask, current_app
 
-from exchange import remembered
+from exchange import remembered, revision
 
 
 @pytest.fixture
@@ -42,3 +42,44 @@ class TestCounts:
         remembered.counts("of a test", lambda: {"here": remembered.LARGE})
 
         assert remembered.counts("of another test", lambda: {"here": 7}) == {"here": 7}
+
+
+@pytest.fixture
+def market_page(app: Flask) -> Iterator[str]:
+    with app.test_request_context("/"):
+        yield revision.moment().market
+
+
+class TestOfMarket:
+    def test_is_read_once_while_the_market_is_the_same(self, market_page: str) -> None:
+        answers = iter(["first", "second"])
+
+        told = [remembered.of_market("of a test", market_page, lambda: next(answers)) for _ in range(2)]
+
+        assert told == ["first", "first"]
+        assert not remembered.has_moved_on()
+
+    def test_is_read_again_for_another_market(self, market_page: str) -> None:
+        remembered.of_market("of a test", market_page, lambda: "first")
+
+        assert remembered.of_market("of a test", "another word", lambda: "second") == "second"
+
+    def test_is_not_remembered_when_the_market_has_moved_on_meanwhile(self, market_page: str) -> None:
+        """A backup may bring the old word back: what was read under another one must not be found by it."""
+        assert remembered.of_market("overtaken", "a word of before", lambda: "newer") == "newer"
+        assert remembered.has_moved_on()
+
+        assert remembered.of_market("overtaken", "a word of before", lambda: "read anew") == "read anew"
+
+    def test_asks_only_for_what_is_missing(self, market_page: str) -> None:
+        asked: list[list[int]] = []
+
+        def ask(keys: list[int]) -> dict[int, int]:
+            asked.append(keys)
+            return {key: -key for key in keys if key < 9}
+
+        first = remembered.each_of_market("squares", [1, 2], market_page, ask)
+        second = remembered.each_of_market("squares", [2, 3, 9], market_page, ask)
+
+        assert (first, second) == ({1: -1, 2: -2}, {2: -2, 3: -3})
+        assert asked == [[1, 2], [3, 9]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask, request, session
+from flask_babel import force_locale, gettext
 
 from exchange.web.sparing import SparingFlask, SparingRequest
 
@@ -55,3 +56,23 @@ class TestSession:
         client.set_cookie("session", ("f" if cookie.value[0] == "e" else "e") + cookie.value[1:])
 
         assert client.get("/who").text == "nobody"
+
+    def test_is_signed_as_flask_signs_it_whatever_was_signed_before(self) -> None:
+        for secret in ("the first", "the second", "the first"):
+            mine, plain = _remembering(), Flask("plain")
+            mine.secret_key = plain.secret_key = secret
+            serializers = [app.session_interface.get_signing_serializer(app) for app in (mine, plain)]  # type: ignore[attr-defined]
+
+            assert serializers[0].loads(serializers[1].dumps({"who": "Ada"})) == {"who": "Ada"}
+            assert serializers[1].loads(serializers[0].dumps({"who": "Ada"})) == {"who": "Ada"}
+
+
+class TestWords:
+    def test_are_those_of_the_language_that_is_spoken_now(self, app: Flask) -> None:
+        with app.test_request_context(headers={"Accept-Language": "en"}):
+            told = [gettext("Sign in")]
+            with force_locale("es"):
+                told.append(gettext("Sign in"))
+            told.append(gettext("Sign in"))
+
+        assert told[0] == told[2] == "Sign in" != told[1]

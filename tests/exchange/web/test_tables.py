@@ -9,6 +9,7 @@ from markupsafe import Markup
 from sqlalchemy import ColumnElement, column, literal, select, union_all
 
 from exchange.web import tables
+from tests.support.counting import statements
 
 
 class TestPage:
@@ -33,6 +34,22 @@ class TestPage:
             page = tables.read_page(statement, number=9, per_page=3)
 
         assert ([row.number for row in page.rows], page.number, page.pages, page.total) == ([6], 3, 3, 7)
+
+    @pytest.mark.parametrize(("number", "asked"), [(1, 1), (2, 1), (3, 1), (9, 3)])
+    def test_is_found_and_counted_in_one_statement_where_finding_takes_long(
+        self, app: Flask, number: int, asked: int
+    ) -> None:
+        numbers = union_all(*(select(literal(number).label("number")) for number in range(7))).subquery()
+        statement = select(numbers.c.number).order_by(numbers.c.number)
+
+        with app.app_context(), statements() as told:
+            page = tables.read_page(statement, number=number, per_page=3, searches=True)
+            plain = tables.read_page(statement, number=number, per_page=3)
+
+        assert [row.number for row in page.rows] == [row.number for row in plain.rows]
+        told_of = [(one.number, one.pages, one.total, one.first, one.last) for one in (page, plain)]
+        assert told_of[0] == told_of[1]
+        assert len(told) == asked + 2
 
 
 class TestAddress:
