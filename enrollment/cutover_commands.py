@@ -20,6 +20,7 @@ from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import organizations
 from exchange.identity.actors import system_actor
+from exchange.ledger import statements
 from exchange.money import Unit, format_amount
 from exchange.policy import versions
 from exchange.progress import Progress
@@ -70,6 +71,7 @@ def status_command(plan_year: str) -> None:
 @with_appcontext
 def rehearse_command(plan_year: str, *, tries: bool) -> None:
     """What would stand where afterwards; nothing is changed. Exit status 1 when a sum would differ."""
+    statements.begin_snapshot()  # piece by piece, but of one state of the books
     window = _window(plan_year)
     assert window.effective_at is not None, "an open enrollment has an effective instant"
     policy = versions.at_instant(window.effective_at)

@@ -40,6 +40,9 @@ class ReckoningKind(StrEnum):
     REHEARSAL = "rehearsal"
 
 
+_WAITS: Final = text("reckoned_at IS NULL")
+
+
 class Reckoning(Base):
     """One adding up that somebody asked for: what it came to, once it is done."""
 
@@ -50,7 +53,12 @@ class Reckoning(Base):
         Index("ix_reckoning_window_id_kind", "window_id", "kind", "id"),
         Index(
             "ix_reckoning_waiting", "id",
-            postgresql_where=text("reckoned_at IS NULL"), sqlite_where=text("reckoned_at IS NULL"),
+            postgresql_where=_WAITS, sqlite_where=_WAITS,
+        ),
+        # Two who ask at the same instant: one asks, and the other's unit of work, repeated, finds what he asked.
+        Index(
+            "uq_reckoning_waiting", "window_id", "kind",
+            unique=True, postgresql_where=_WAITS, sqlite_where=_WAITS,
         ),
     )  # fmt: skip
 

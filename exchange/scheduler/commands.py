@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime
 
 import click
@@ -54,6 +55,7 @@ def list_command() -> None:
 @with_appcontext
 def run_command(name: str, on: datetime | None) -> None:
     """Do what is due for one job now, in the same way as the scheduler does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does: the run is given up, not just left
     by = system_actor("command:job-run")
     is_well = True
     try:

@@ -7,12 +7,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from enrollment import cutover, dry_run, pieces, reckonings, rehearsal
+from enrollment.models import EnrollmentWindow
 from enrollment.reckonings import Reckoning, ReckoningKind
 from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Audience
 from exchange.money import Unit
 from exchange.scheduler import runner
 from exchange.scheduler.records import RunState
+from tests.support.at_once import at_once
 from tests.support.enrollment_makers import BY, LEAVE, WHILE_OPEN, Town
 from tests.support.signing_in import make_login, post, sign_in
 from tests.support.worker_makers import Market
@@ -83,6 +85,16 @@ class TestAsk:
         assert ask(town, REHEARSAL) != first
         reckoned(first, town, at_once=100)
         assert ask(town, PROJECTION) > first
+
+    def test_by_several_at_once_is_once(self, app: Flask, town: Town) -> None:
+        window_id = town.window_id
+
+        def deed() -> None:
+            window = db.session.get_one(EnrollmentWindow, window_id)
+            in_unit_of_work(lambda: reckonings.ask(window, kind=PROJECTION, by=BY, at=WHILE_OPEN))
+
+        assert at_once(app, deed, times=4) == {"done": 4}
+        assert len(reckonings.waiting()) == 1
 
 
 class TestJob:

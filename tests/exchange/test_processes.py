@@ -23,7 +23,7 @@ from exchange.ledger import seals
 from exchange.ledger.seal_store import JournalSeal
 from exchange.scheduler import jobs, lease
 from exchange.scheduler.process import Scheduler
-from exchange.scheduler.records import RunState
+from exchange.scheduler.records import JobRun, RunState
 from tests.support.ledger_makers import Books, entry, post
 from tests.support.seal_makers import EXCHANGE, make_ring
 from tests.support.web_process import PATIENCE_SECONDS, ROOT, Web, serving
@@ -134,6 +134,21 @@ class TestSealer:
         assert sealed() == 50
         assert not lease.is_held()
 
+    def test_run_by_hand_is_given_up_when_told_to_end(self, app: Flask, tmp_path: Path) -> None:
+        db.session.execute(text("LOCK TABLE journal_seal IN SHARE MODE"))  # nobody can write a seal
+        process = flask("job", "run", "seal-journal", environ=environment(app, tmp_path))
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        try:
+            wait_until(lambda: db.session.execute(waiting).scalar_one())
+            process.terminate()
+
+            assert process.wait(PATIENCE_SECONDS) == 1
+        finally:
+            process.kill()
+            process.wait()
+        db.session.rollback()
+        assert [run.state for run in db.session.execute(select(JobRun)).scalars()] == [RunState.ABANDONED]
+
     @pytest.mark.long
     def test_beside_another_seals_once_and_ends_when_told(self, app: Flask, tmp_path: Path) -> None:
         sealers = [flask("sealer", environ=environment(app, tmp_path)) for _ in range(2)]
@@ -170,7 +185,7 @@ def sealed() -> int:
     return size
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     """Look until it is so."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():

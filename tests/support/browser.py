@@ -20,7 +20,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Request
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.serving import make_server
-from werkzeug.wsgi import ClosingIterator
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -95,7 +94,7 @@ class UnderWay:
         self._changed = threading.Condition()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """One request; it ends when its answer is closed."""
+        """One request; it ends when its answer is sent or given up."""
         with self._changed:
             if self._ended:
                 return ServiceUnavailable()(environ, start_response)
@@ -105,7 +104,16 @@ class UnderWay:
         except BaseException:
             self._leave()
             raise
-        return ClosingIterator(answer, self._leave)
+        return self._sent(answer)
+
+    def _sent(self, answer: Iterable[bytes]) -> Iterator[bytes]:
+        # The server forgets to close what it sends when the browser hangs up meanwhile. A generator ends anyway.
+        try:
+            yield from answer
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+            self._leave()
 
     def end(self) -> None:
         """Wait until there are none. Raises ``AssertionError`` after half a minute."""
