@@ -48,10 +48,10 @@ def write(asked: Asked) -> Outcome:
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
 
-# Nothing here names a row by a value in the text, and every parameter is text: the plan is made once
-# for a connection. The parts depend on one another by what they read, so they run in the order in
-# which they stand. What a balance will be is computed from the locked row. The update itself sees the
-# snapshot from before the lock: it may only set the figure, not add to one that is perhaps outdated.
+# Nothing here names a row by a value in the text, every parameter is text, and no array stands where the planner
+# could count it: so the plan is made once for a connection. The parts depend on one another by what they read, so
+# they run in the order in which they stand. What a balance will be is computed from the locked row. The update itself
+# sees the snapshot from before the lock: it may only set the figure, not add to one that is perhaps outdated.
 # Shorter than 4,096 characters, or psycopg would translate it each time.
 _STATEMENT: Final = """
 WITH asked AS MATERIALIZED (
@@ -62,7 +62,8 @@ WITH asked AS MATERIALIZED (
     INSERT INTO ledger_key (key, entry_id) SELECT key, entry_id FROM asked ORDER BY key
     ON CONFLICT DO NOTHING RETURNING key, entry_id
 ), change AS MATERIALIZED (
-    SELECT account_id, delta FROM unnest(%(accounts)s::bigint[], %(deltas)s::bigint[]) AS p (account_id, delta)
+    SELECT account_id, delta
+    FROM unnest((SELECT %(accounts)s::bigint[]), (SELECT %(deltas)s::bigint[])) AS p (account_id, delta)
     WHERE (SELECT count(*) FROM claimed) = (SELECT count(*) FROM asked)
 ), held AS MATERIALIZED (
     SELECT b.account_id, b.amount + c.delta AS amount

@@ -294,19 +294,35 @@ class TestManyPostings:
 
 @pytest.mark.parametrize("engine_name", ["postgresql"])
 class TestAmongManyLines:
-    def test_reaches_each_balance_by_its_key(self, books: Books) -> None:
+    @pytest.fixture
+    def line_id(self, books: Books) -> int:
+        """One of very many."""
+
+        def open_many() -> int:
+            db.session.execute(text(MANY_LINES), {"organization": books.harbor})
+            db.session.execute(text("ANALYZE ledger_account, ledger_balance"))
+            return int(db.session.execute(text("SELECT max(id) FROM ledger_account")).scalar_one())
+
+        return in_unit_of_work(open_many)
+
+    def test_reaches_each_balance_by_its_key(self, books: Books, line_id: int) -> None:
         def read_whole() -> int:
             counted = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'ledger_balance'"
             return int(db.session.execute(text(counted)).scalar_one())
 
-        def post_among_many() -> int:
-            db.session.execute(text(MANY_LINES), {"organization": books.harbor})
-            db.session.execute(text("ANALYZE ledger_account, ledger_balance"))
+        def post_one() -> int:
             before = read_whole()
-            journal.post([entry("a", (books.money, last_line(), 5))], by=BY, at=AT)
+            journal.post([entry("a", (books.money, line_id, 5))], by=BY, at=AT)
             return read_whole() - before
 
-        assert in_unit_of_work(post_among_many) == 0
+        assert in_unit_of_work(post_one) == 0
+
+    def test_is_planned_a_few_times_and_not_at_each_posting(self, books: Books, line_id: int) -> None:
+        planned = "SELECT max(custom_plans) FROM pg_prepared_statements WHERE statement LIKE '%WITH asked AS%'"
+        for number in range(30):
+            post(entry(f"e{number}", (books.money, line_id, 5)))
+
+        assert db.session.execute(text(planned)).scalar_one() == 5
 
 
 MANY_LINES = """
@@ -316,8 +332,3 @@ MANY_LINES = """
     )
     INSERT INTO ledger_balance (account_id, amount) SELECT id, 0 FROM line
 """
-
-
-def last_line() -> int:
-    """The ledger account that was opened last."""
-    return int(db.session.execute(text("SELECT max(id) FROM ledger_account")).scalar_one())
