@@ -125,7 +125,8 @@ def measured(size: str) -> dict[str, Cost]:
         for one in _kept(size, "year")
     }
     # A worker's own page, served by two processes that were busy throughout: at most a core each.
-    home = next(one for one in _kept(size, "pages") if one["name"] == "page_home_warm_postgresql")
+    # Written anew each time: hardly anybody comes back before something of his has changed.
+    home = next(one for one in _kept(size, "pages") if one["name"] == "page_home_cold_postgresql")
     return {**costs, "page": Cost(2 / home["per_second"], 0, 0)}
 
 
