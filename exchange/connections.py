@@ -75,9 +75,12 @@ def figures(text: str | None, defaults: Mapping[str, int]) -> dict[str, int]:
 
 def engine_options(url: URL, how: Connecting) -> dict[str, Any]:
     """What SQLAlchemy's engine is made with. What the address says itself (``?options=-c…``) wins."""
+    # An error's words reach logs that are not ours to write (gunicorn's): values are somebody's.
+    quiet = {"hide_parameters": True}
     if url.get_backend_name() != "postgresql":
-        return {}
+        return quiet
     return {
+        **quiet,
         "pool_size": how.pool["size"],
         "max_overflow": how.pool["overflow"],
         "pool_recycle": how.pool["recycle"],
@@ -113,13 +116,18 @@ class Keeping(psycopg.Connection[Any]):
     """
 
     def rollback(self) -> None:
-        """As the driver does it, where something has failed or the server is gone."""
-        if self.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
-            super().rollback()
-            return
-        result = self.pgconn.exec_(b"ROLLBACK")
-        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
-            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+        """As the driver does it, where something has failed. A server that is gone has given it up by itself: that is
+        no failure, or a page would be lost that was finished. Whoever uses the connection next finds it closed.
+        """
+        try:
+            if self.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+                super().rollback()
+            elif self.pgconn.exec_(b"ROLLBACK").status != psycopg.pq.ExecStatus.COMMAND_OK:
+                self.close()
+        except psycopg.OperationalError:
+            if self.pgconn.status == psycopg.pq.ConnStatus.OK:
+                raise
+            self.close()
 
 
 @event.listens_for(Pool, "connect")
@@ -161,12 +169,12 @@ def _note_timeline(connection: Any, record: Any) -> None:
 
 @event.listens_for(Pool, "checkout")
 def _look(connection: Any, record: Any, _proxy: object) -> None:
-    """Refuse a connection with something to read in it: nobody asked, so it is the server's farewell. And one to a
-    primary that another has followed since.
+    """Refuse a connection that is closed, or with something to read in it: nobody asked, so it is the server's
+    farewell. And one to a primary that another has followed since.
     """
     if not isinstance(connection, psycopg.Connection):
         return
-    if _is_readable(connection.pgconn.socket):
+    if connection.closed or _is_readable(connection.pgconn.socket):
         raise DisconnectionError("the server has said good-bye")
     cluster, timeline = record.info.get("primary", (0, 0))
     if timeline < _newest.get(cluster, 0):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, g, jsonify, render_template, request
+from flask import Flask, current_app, g, jsonify, render_template, request
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
@@ -163,8 +163,20 @@ def _answer(
         return _problem(status, explanation, code, request_id, details or {}), status
     if request_ctx.url_adapter is None:  # an unknown host: no address of ours can be written
         return Response(f"{explanation.title}\n", status, mimetype="text/plain"), status
-    template = "errors/fault.html" if status >= 500 else "errors/refused.html"
-    return render_template(template, explanation=explanation, status=status, code=code, request_id=request_id), status
+    shown = {"explanation": explanation, "status": status, "code": code, "request_id": request_id}
+    if status >= 500:
+        return _fault(shown), status
+    try:
+        return render_template("errors/refused.html", **shown), status
+    except (DBAPIError, PoolTimeout) as error:  # the frame says who is signed in, and for that the database is asked
+        if isinstance(error, DBAPIError) and not _passes(error):
+            raise
+        return _fault({**shown, "explanation": EXPLANATIONS[503], "status": 503, "code": "busy"}), 503
+
+
+def _fault(shown: dict[str, Any]) -> str:
+    # Without the context processors of the extensions: before any template they ask the database who is signed in.
+    return current_app.jinja_env.get_template("errors/fault.html").render(shown)
 
 
 def _problem(status: int, explanation: Explanation, code: str, request_id: str, details: dict[str, Any]) -> Response:
