@@ -18,7 +18,7 @@ from exchange import calendar, clock
 from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.policy import versions
-from exchange.scheduler.jobs import Due, Hold, daily_job, job, long_job
+from exchange.scheduler.jobs import Due, Hold, PutOff, Sentence, daily_job, job, long_job
 
 
 @daily_job(
@@ -135,6 +135,16 @@ def _next_cutover(now: datetime) -> datetime | None:
     return db.session.execute(upcoming).scalar_one()
 
 
+def _waiting_cutover(now: datetime) -> Sentence | None:
+    window = windows.to_be_carried_out(now)
+    try:
+        if window is not None:
+            cutover_control.must_not_be_paused(window)
+    except PutOff as why:
+        return why.sentence
+    return None
+
+
 @long_job(
     "cutover",
     _l("At the effective instant: carries out all switches of an open enrollment, and nets what providers owe."),
@@ -142,6 +152,7 @@ def _next_cutover(now: datetime) -> datetime | None:
     order=6,
     posts=True,
     upcoming=_next_cutover,
+    waits=_waiting_cutover,
 )
 def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
     """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill or a pause."""

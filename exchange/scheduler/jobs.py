@@ -107,6 +107,8 @@ class Job:
     is_daily: bool = False
     # When it will be due next, for the operator, when nothing is due now.
     upcoming: Callable[[datetime], datetime | None] = lambda _now: None
+    # Why nothing is due though not all of it is done, for whoever asks for it by hand; None where nothing waits.
+    waits: Callable[[datetime], Sentence | None] = lambda _now: None
 
     def __post_init__(self) -> None:
         assert (self.work is None) != (self.long_work is None), f"{self.name}: one kind of work"
@@ -175,11 +177,12 @@ def long_job(
     order: int = 50,
     posts: bool = False,
     upcoming: Callable[[datetime], datetime | None] = lambda _now: None,
+    waits: Callable[[datetime], Sentence | None] = lambda _now: None,
 ) -> Callable[[L], L]:
     """As ``job``, for work in many units of work of its own (a cutover): see ``LongWork``."""
 
     def register(work: L) -> L:
-        _register(Job(name, description, due, long_work=work, order=order, posts=posts, upcoming=upcoming))
+        _register(Job(name, description, due, long_work=work, order=order, posts=posts, upcoming=upcoming, waits=waits))
         return work
 
     return register

@@ -11,7 +11,7 @@ import os
 import socket
 import traceback
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import structlog
@@ -45,6 +45,11 @@ class NotYet(Refusal):
     code = "not_yet"
 
 
+def never() -> bool:
+    """Do not stop before everything is done."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Hand:
     """In whose hand a run is: the process, the scheduler's token, and the person who asked (None: the job itself)."""
@@ -54,6 +59,8 @@ class Hand:
     by: Actor | None = None
     # Told how far a long job is, batch by batch; for whoever watches on a terminal.
     tell: Callable[[str], None] | None = None
+    # Asked before each batch of a long job: it may take longer than its process is given to end.
+    should_stop: Callable[[], bool] = never
 
     def actor(self, job: Job) -> Actor:
         """Who acts in a run of ``job``."""
@@ -87,11 +94,6 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def never() -> bool:
-    """Do not stop before everything is done."""
-    return False
-
-
 # --- all that is due ------------------------------------------------------------------------------
 
 
@@ -100,9 +102,10 @@ def run_due(
 ) -> Iterator[Ran]:
     """Do everything that is due, oldest first, asking anew after each, until nothing is left.
 
-    Each key is tried once; one that failed lately waits. Raises ``TakenOver`` when the scheduler's
-    lease is lost meanwhile.
+    Each key is tried once; one that failed lately waits. Asked to stop, it ends a long job between two batches. Raises
+    ``TakenOver`` when the scheduler's lease is lost meanwhile.
     """
+    hand = replace(hand, should_stop=should_stop)
     tried: set[tuple[str, str]] = set()
     while not should_stop():
         following = _next(jobs.registered() if among is None else among, tried, hand)
@@ -186,7 +189,8 @@ def _due_by_hand(job: Job, on: date | None) -> list[Due]:
     else:
         chosen = [due for due in all_due if due.at.astimezone(zone).date() == on]
     if not chosen:
-        raise NothingDue(_l("Nothing is due for %(name)s now: all of it is done.", name=job.name))
+        done = _l("Nothing is due for %(name)s now: all of it is done.", name=job.name)
+        raise NothingDue(job.waits(now) or done)
     return chosen
 
 
@@ -255,6 +259,8 @@ def _in_batches(attempt: _Attempt) -> Outcome:
     assert job.long_work is not None
 
     def hold(progress: str | None = None, /) -> None:
+        if attempt.hand.should_stop():
+            raise PutOff(_l("This process was asked to stop: what is done stays, another run goes on."))
         allow_long_statements()
         if attempt.hand.token is not None:
             lease.check(attempt.hand.token)

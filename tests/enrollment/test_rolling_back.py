@@ -16,6 +16,7 @@ from enrollment.models import Election, MemberRight, Membership, Switch
 from exchange.database import db, in_unit_of_work
 from exchange.ledger.journal import LedgerEntry
 from exchange.money import Unit
+from exchange.scheduler import jobs
 from exchange.scheduler.jobs import PutOff
 from exchange.settlement import SettlementPosition
 from tests.enrollment.test_switching_while_posting import post, reported
@@ -207,6 +208,17 @@ class TestRollBack:
 
 
 class TestPause:
+    def test_is_told_to_whoever_asks_for_the_cutover_by_hand(self, town: Town) -> None:
+        job = jobs.called("cutover")
+        said = [job.waits(EFFECTIVE)]
+        in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
+        said.append(job.waits(EFFECTIVE))
+
+        assert [str(one) for one in said] == [
+            "None",
+            "The cutover is paused: what is carried out stays, the rest waits.",
+        ]
+
     def test_is_for_what_is_not_over_and_ends_once(self, town: Town) -> None:
         in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
         with pytest.raises(NothingToPause):

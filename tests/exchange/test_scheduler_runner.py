@@ -20,7 +20,7 @@ from exchange.identity.actors import Actor, system_actor
 from exchange.scheduler import overview, records, runner
 from exchange.scheduler.jobs import Due, Hold, Job, Outcome, due_on
 from exchange.scheduler.records import AlreadyDone, BeingDone, JobRun, RunState, TakenOver
-from tests.support.scheduling import LONG_AGO, each_day, move_to, on_keys, runs, work_of, worked
+from tests.support.scheduling import LONG_AGO, each_day, in_batches, move_to, on_keys, runs, work_of, worked
 
 HAND = runner.Hand("test")
 BY = system_actor("test")
@@ -130,6 +130,17 @@ class TestRunDue:
         ran = runner.run_due(HAND, among=[on_keys("keys", ["a", "b"])], should_stop=lambda: worked().total() == 1)
 
         assert [one.key for one in ran] == ["a"]
+
+    def test_ends_a_long_job_between_two_batches_when_asked_to_and_goes_on_later(self, app: Flask) -> None:
+        job = in_batches("long", "k")
+
+        put_off = list(runner.run_due(HAND, among=[job], should_stop=lambda: "k.1" in worked()))
+        left = worked()
+        done = list(runner.run_due(HAND, among=[job]))
+
+        assert (set(left), [ran.state for ran in put_off]) == ({"k.1"}, [RunState.ABANDONED])
+        assert set(worked()) == {"k.1", "k.2", "k.3"}
+        assert [ran.state for ran in done] == [RunState.DONE]
 
     def test_by_two_at_once_does_the_work_once(self, app: Flask) -> None:
         keys = [f"k{n}" for n in range(12)]
@@ -328,6 +339,12 @@ class TestRunByHand:
     def test_refuses_when_nothing_is_due(self, app: Flask) -> None:
         with pytest.raises(runner.NothingDue):
             list(runner.run_by_hand("keys", by=BY, among=[on_keys("keys", [])]))
+
+    def test_says_what_a_job_waits_for_that_has_nothing_to_do_yet(self, app: Flask) -> None:
+        waiting = Job("waiting", "Waits.", lambda _now: [], work=work_of, waits=lambda _now: "It is paused.")
+
+        with pytest.raises(runner.NothingDue, match="It is paused"):
+            list(runner.run_by_hand("waiting", by=BY, among=[waiting]))
 
     def test_does_not_wait_after_a_failure(self, app: Flask) -> None:
         list(runner.run_due(HAND, among=[on_keys("keys", ["a"], break_down)]))
