@@ -222,13 +222,8 @@ def _refusal_after_ordering(window: EnrollmentWindow) -> Refusal | None:
 
 def _hold(account: BenefitAccount, window: EnrollmentWindow) -> None:
     """Two tabs of one worker take turns; the window is not turned into orders meanwhile."""
-    if not is_sqlite():
-        db.session.execute(
-            select(EnrollmentWindow.id).where(EnrollmentWindow.id == window.id).with_for_update(read=True)
-        )
-        hold_accounts(BenefitAccount.id == account.id)
-    db.session.refresh(window)
-    db.session.refresh(account)
+    db.session.refresh(window, with_for_update={"read": True})
+    db.session.refresh(account, with_for_update={"key_share": True})  # not against its key, as in ``hold_accounts``
 
 
 def hold_accounts(which: ColumnElement[bool]) -> None:
