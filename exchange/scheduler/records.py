@@ -22,6 +22,7 @@ from exchange.errors import Refusal
 CLAIM = timedelta(seconds=60)
 """How long a run that gives no sign of life is left alone, by the machine's clock."""
 
+_A_DAY: Final = timedelta(days=1)
 
 ASKING: Final = "what is due"
 """The key under which a question for what is due is written down when it fails."""
@@ -229,13 +230,16 @@ class Failures:
         return self.last_at + timedelta(seconds=wait_seconds)
 
 
-def failures() -> dict[tuple[str, str], Failures]:
-    """The keys that failed and are not done: (name, key) → how often."""
-    found = db.session.execute(failed())
+def failures(now: datetime) -> dict[tuple[str, str], Failures]:
+    """The keys that failed and are not done: (name, key) → how often; a question for what is due within a day.
+
+    A question is never done: whatever it failed for in all the years would make the next failure wait an hour.
+    """
+    found = db.session.execute(failed(asked_since=now - _A_DAY))
     return {(name, key): Failures(count, last_at) for name, key, count, last_at in found if last_at is not None}
 
 
-def failed() -> Select[*tuple[Any, ...]]:
+def failed(*, asked_since: datetime) -> Select[*tuple[Any, ...]]:
     """Name, key, how often and when last. Asked at every tick: of years of runs it reads those alone that failed."""
     r, done = JobRun, JobRun.__table__.alias()
     is_done = (
@@ -244,7 +248,8 @@ def failed() -> Select[*tuple[Any, ...]]:
         .exists()
     )
     has_failed = r.state == literal_column(f"'{RunState.FAILED}'")  # in these words the index has it
-    rows = select(r.name, r.due_key, func.count(), func.max(r.finished_at)).where(has_failed, ~is_done)
+    lately = (r.due_key != ASKING) | (r.finished_at > asked_since)
+    rows = select(r.name, r.due_key, func.count(), func.max(r.finished_at)).where(has_failed, lately, ~is_done)
     return rows.group_by(r.name, r.due_key)
 
 

@@ -20,7 +20,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import DBAPIError
 
 from exchange import audit, clock
-from exchange.database import allow_long_statements, db, in_unit_of_work
+from exchange.database import allow_long_statements, db, in_unit_of_work, is_transient
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor, system_actor
 from exchange.ledger import invariants
@@ -122,7 +122,7 @@ def run_due(
 def _next(among: Collection[Job], tried: set[tuple[str, str]], hand: Hand) -> tuple[Job, Due] | None:
     db.session.rollback()  # see what is committed by now
     now = clock.now()
-    failed = records.failures() if hand.by is None else {}
+    failed = records.failures(now) if hand.by is None else {}
     waiting = {key for key, failures in failed.items() if failures.retry_at > now}
     passed_over = tried | waiting
     candidates = []
@@ -142,13 +142,23 @@ def _asked(
     if (job.name, records.ASKING) in tried | waiting:
         return ()
     try:
-        return job.due(now)
+        return _answered(job, now)
     except Exception as error:  # noqa: BLE001 - one job's mistake must not keep the others from their work
         tried.add((job.name, records.ASKING))
         db.session.rollback()
         attempt = in_unit_of_work(lambda: _begin(job, Due(records.ASKING, now), hand))
         _fail(attempt, error)
         return ()
+
+
+def _answered(job: Job, now: datetime) -> Collection[Due]:
+    try:
+        return job.due(now)
+    except DBAPIError as error:
+        if not is_transient(error):
+            raise
+        db.session.rollback()
+        return job.due(now)  # a lost connection is no reason to let the work wait half a minute
 
 
 # --- by hand --------------------------------------------------------------------------------------

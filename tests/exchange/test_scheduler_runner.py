@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from exchange import audit, clock
 from exchange.database import db, in_unit_of_work, unit_of_work
@@ -104,6 +106,32 @@ class TestRunDue:
 
         assert [one.name for one in ran] == ["well"]
         assert [(run.state, run.error) for run in runs("lost")] == [(RunState.FAILED, "LookupError: no such table")]
+
+    def test_asks_again_at_once_when_the_connection_is_lost_over_the_question(self, app: Flask) -> None:
+        lost = [OperationalError("SELECT", None, psycopg.OperationalError("the connection is lost"))]
+        busy = on_keys("keys", ["a"])
+
+        def ask(now: datetime) -> Sequence[Due]:
+            if lost:
+                raise lost.pop()
+            return busy.due(now)
+
+        list(runner.run_due(HAND, among=[replace(busy, due=ask)]))
+
+        assert [(run.due_key, run.state) for run in runs("keys")] == [("a", RunState.DONE)]
+
+    def test_lets_no_question_wait_for_what_failed_long_ago(self, app: Flask) -> None:
+        app.config["DEMO"] = True
+        broken = Job("lost", "", lambda _now: break_down("", by=BY, at=_now), work=work_of)
+        for _ in range(6):
+            list(runner.run_due(HAND, among=[broken]))
+            move_to(clock.now() + timedelta(days=2))
+        list(runner.run_due(HAND, among=[broken]))
+        move_to(clock.now() + timedelta(seconds=31))
+
+        list(runner.run_due(HAND, among=[replace(broken, due=on_keys("lost", ["a"]).due)]))
+
+        assert [run.state for run in runs("lost")] == [RunState.FAILED] * 7 + [RunState.DONE]
 
     def test_tries_again_later_and_waits_longer_each_time(self, app: Flask) -> None:
         app.config["DEMO"] = True
