@@ -310,14 +310,16 @@ def confirm(
     provider = db.session.get_one(Organization, package.provider_id)
     letters.tell(
         account.id,
-        gettext("You chose %(package)s", package=package.name),
-        body=gettext(
-            "From %(day)s on: %(package)s of %(provider)s. Until %(closes)s you can undo this with one click.\n"
-            "If it was not you, sign in, undo the choice and lock your account.",
-            day=format_date(local_date(election.effective_at, policy.zone), "long"),
-            package=package.name,
-            provider=provider.name,
-            closes=format_date(local_date(window.closes_at - timedelta(microseconds=1), policy.zone), "long"),
+        lambda: (
+            gettext("You chose %(package)s", package=package.name),
+            gettext(
+                "From %(day)s on: %(package)s of %(provider)s. Until %(closes)s you can undo this with one click.\n"
+                "If it was not you, sign in, undo the choice and lock your account.",
+                day=format_date(local_date(election.effective_at, policy.zone), "long"),
+                package=package.name,
+                provider=provider.name,
+                closes=format_date(local_date(window.closes_at - timedelta(microseconds=1), policy.zone), "long"),
+            ),
         ),
         by=by,
         at=at,
@@ -330,8 +332,10 @@ def take_back(account: BenefitAccount, *, window: EnrollmentWindow, plan_year: s
     elections.undo(account, window=window, plan_year=plan_year, by=by, at=at)
     letters.tell(
         account.id,
-        gettext("Your choice is undone"),
-        body=gettext("You stay where you are, unless you choose again before the enrollment closes."),
+        lambda: (
+            gettext("Your choice is undone"),
+            gettext("You stay where you are, unless you choose again before the enrollment closes."),
+        ),
         by=by,
         at=at,
     )

@@ -281,15 +281,17 @@ def approve(request: LeaveRequest, *, policy: Policy, by: Actor, at: datetime) -
     request.paid_cents, request.entry_id = cents, entries[key]
     _become(request, LeaveState.APPROVED, by=by, at=at)
     audit.record("leave.approved", f"leave_request:{request.id}", by=by, at=at, facts=f"cents={cents}")
-    _tell_worker(
-        request,
-        gettext("Your leave is approved"),
-        gettext(
-            "%(time)s from %(first)s to %(last)s. %(cash)s are paid out to you.",
-            time=format_minutes(request.minutes),
-            first=_day(request.first_day),
-            last=_day(request.last_day),
-            cash=format_dollars(cents),
+    letters.tell(
+        request.benefit_account_id,
+        lambda: (
+            gettext("Your leave is approved"),
+            gettext(
+                "%(time)s from %(first)s to %(last)s. %(cash)s are paid out to you.",
+                time=format_minutes(request.minutes),
+                first=_day(request.first_day),
+                last=_day(request.last_day),
+                cash=format_dollars(cents),
+            ),
         ),
         by=by,
         at=at,
@@ -308,10 +310,12 @@ def refuse(request: LeaveRequest, *, reason: str, policy: Policy, by: Actor, at:
     request.reason, request.provider_id = reason, holder_of(request, held)
     _become(request, LeaveState.REFUSED, by=by, at=at)
     audit.record("leave.refused", f"leave_request:{request.id}", by=by, at=at, reason=reason)
-    _tell_worker(
-        request,
-        gettext("Your request for leave is refused"),
-        gettext("The reason given: %(reason)s. Your leave stays yours, and you can ask again.", reason=reason),
+    letters.tell(
+        request.benefit_account_id,
+        lambda: (
+            gettext("Your request for leave is refused"),
+            gettext("The reason given: %(reason)s. Your leave stays yours, and you can ask again.", reason=reason),
+        ),
         by=by,
         at=at,
     )
@@ -376,10 +380,6 @@ def _become(request: LeaveRequest, state: LeaveState, *, by: Actor, at: datetime
     assert state in STEPS[request.state], f"a request that is {request.state} does not become {state}"
     request.state, request.decided_at, request.decided_by_id = state, at, by.login_id
     db.session.flush()
-
-
-def _tell_worker(request: LeaveRequest, subject: str, body: str, *, by: Actor, at: datetime) -> None:
-    letters.tell(request.benefit_account_id, subject, body=body, by=by, at=at)
 
 
 def _day(on: date) -> str:

@@ -57,8 +57,10 @@ def register(person: Person, *, policy: Policy, by: Actor, at: datetime) -> Regi
     account = accounts.open_account(worker, by=way_in.as_actor(), at=at)
     letters.tell(
         account.id,
-        gettext("Welcome to the exchange"),
-        body=gettext("Your account number is %(number)s. Give it to everyone you work for.", number=account.number),
+        lambda: (
+            gettext("Welcome to the exchange"),
+            gettext("Your account number is %(number)s. Give it to everyone you work for.", number=account.number),
+        ),
         by=by,
         at=at,
     )

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from flask import g
 from flask_security import AsaList, UserMixin
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Text, bindparam, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Text, bindparam, select, update
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,6 +36,7 @@ class Login(Base, UserMixin):
         CheckConstraint("(audience = 'worker') = (organization_id IS NULL)", name="staff_has_organization"),
         CheckConstraint("email = lower(email)", name="email_lower"),
         CheckConstraint("(tf_primary_method IS NULL) = (tf_totp_secret IS NULL)", name="second_factor_whole"),
+        CheckConstraint("length(language) = 2", name="language_code"),
         Index("ix_login_organization_id", "organization_id"),
     )
 
@@ -57,6 +58,8 @@ class Login(Base, UserMixin):
     tf_last_counter: Mapped[int | None]
     # Encrypted with RECOVERY_KEYS.
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
+    # In which he last read pages (``es``), and reads letters. None: he has not been here yet.
+    language: Mapped[str | None]
 
     # What a login may do follows from its audience alone; Flask-Security asks for roles.
     roles: ClassVar[list[Any]] = []  # type: ignore[misc]  # a class's, for it never holds any
@@ -162,6 +165,11 @@ def is_named() -> ColumnElement[bool]:
 
 
 _SEEN = Glance(lambda: select(*WHO).where(is_named()))
+
+
+def note_language(language: str, *, by: Actor) -> None:
+    """Remember in which language (``en``) somebody who is signed in reads; no deed that an audit asks for."""
+    db.session.execute(update(Login).where(Login.id == by.login_id).values(language=language))
 
 
 def names_of(login_ids: Collection[int | None]) -> dict[int | None, str]:

@@ -1,6 +1,7 @@
 """In which language is this page?
 
-What the reader chose (a cookie that says nothing about him) comes first, then what his browser asks for.
+What the reader chose (a cookie that says nothing about him) comes first, then what his browser asks for. Of whoever is
+signed in it is kept as well, for the letters that he gets.
 English is the source of all sentences. The switch is a plain form and works without scripts.
 """
 
@@ -16,6 +17,9 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
+from exchange.database import in_unit_of_work
+from exchange.identity import people
+from exchange.identity.access import current_actor
 from exchange.web.redirects import local_path
 
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -72,6 +76,9 @@ def choose() -> Response:
     language = request.form.get("language", "")
     if language not in LANGUAGES or not came_from_this_site():
         abort(400)
+    actor = current_actor()
+    if actor.login_id is not None:
+        in_unit_of_work(lambda: people.note_language(language, by=actor))
     answer = redirect(local_path(request.form.get("next"), default="/"), code=303)
     secure = current_app.config["PREFERRED_URL_SCHEME"] == "https"
     answer.set_cookie(COOKIE, language, max_age=_A_YEAR, secure=secure, httponly=True, samesite="Lax")

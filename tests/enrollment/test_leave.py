@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from enrollment import leave
 from enrollment.leave import Leave, TimeOff
-from enrollment.models import BenefitAccount, LeaveRequest, LeaveState
+from enrollment.models import BenefitAccount, LeaveRequest, LeaveState, Worker
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
+from exchange.identity import login, people
 from exchange.identity.actors import Actor, Audience
 from exchange.ledger import balances
 from exchange.ledger.accounts import AccountKind
@@ -23,6 +24,7 @@ from exchange.ledger.journal import LedgerEntry
 from exchange.money import Unit
 from exchange.notices import Notice
 from exchange.outgoing_mail import OutgoingMail
+from tests.support import spanish
 from tests.support.at_once import at_once
 from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, WHILE_OPEN, Held, Town, held_by
 
@@ -209,6 +211,25 @@ class TestApprove:
 
         letter = db.session.execute(select(OutgoingMail).where(OutgoingMail.recipient == "ada@example.org"))
         assert "$12.34" in letter.scalar_one().body
+
+    def test_tells_the_worker_in_his_language_whoever_approves(self, app: Flask, town: Town) -> None:
+        ada = town.member("Ada", package_id=town.harbor, holding=LEAVE)
+        request_id = ask(town, ada, time_off(60))
+        in_unit_of_work(lambda: people.note_language("es", by=_with_a_way_in(ada)))
+
+        with spanish.teach(app).test_request_context(headers={"Accept-Language": "en"}):
+            approve(town, request_id)
+
+        letter = db.session.execute(select(OutgoingMail).where(OutgoingMail.recipient == "ada@example.org"))
+        assert "Se le pagan" in letter.scalar_one().body
+
+
+def _with_a_way_in(account_id: int) -> Actor:
+    account = db.session.get_one(BenefitAccount, account_id)
+    way_in = login.create("ada@example.net", password=None, name="Ada", audience=Audience.WORKER, by=BY, at=WHILE_OPEN)
+    db.session.flush()
+    db.session.get_one(Worker, account.worker_id).login_id = way_in.id
+    return way_in.as_actor()
 
 
 def _forced(account_id: int, minutes: int) -> int:

@@ -38,6 +38,7 @@ from exchange.identity import access, login, people
 from exchange.identity.actors import ANONYMOUS
 from exchange.identity.login import forms, rates, sessions
 from exchange.identity.people import Login, Reader
+from exchange.web import language
 from exchange.web.audiences import READING, audience_of
 from exchange.web.redirects import local_path
 
@@ -257,6 +258,7 @@ def lead_home(response: Response) -> Response:
 def _signed_in(_app: Flask, user: Login, **_: Any) -> None:
     # A new password signs the same person in again: a demo's one click goes on counting.
     sessions.begin(user, by_demo=bool(session.get("by_demo")))
+    user.language = language.current_language()
     _record("login.signed_in", user)
 
 

@@ -88,6 +88,17 @@ class TestSignIn:
         assert client.get("/account/").status_code == 200
         assert count_audited("login.signed_in") == 1
 
+    def test_notes_the_language_for_letters_and_a_change_of_it_too(self, client: FlaskClient) -> None:
+        login_id = make_login(Audience.WORKER, password=PASSWORD)
+
+        client.set_cookie("language", "es")
+        post(client, "/sign-in", {"email": address_of(login_id), "password": PASSWORD})
+        noted = db.session.get_one(Login, login_id).language
+        db.session.rollback()
+        client.post("/language", data={"language": "en"}, headers={"Sec-Fetch-Site": "same-origin"})
+
+        assert (noted, db.session.get_one(Login, login_id).language) == ("es", "en")
+
     def test_leads_back_to_the_page_that_was_asked_for(self, client: FlaskClient) -> None:
         email = address_of(make_login(Audience.WORKER, password=PASSWORD))
         asked = client.get("/account/contact?from=letter")
