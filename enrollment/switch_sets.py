@@ -43,7 +43,7 @@ from exchange.clock import local_date
 from exchange.database import Instant, core, db, from_microseconds, is_sqlite, rows_of
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import exchange_id
-from exchange.ledger import journal, staging
+from exchange.ledger import moves, staging
 from exchange.ledger.accounts import LedgerAccount, LedgerBalance
 from exchange.policy.document import Policy
 from providers.models import PackageComponent
@@ -217,7 +217,7 @@ def move_balances(found: Batch, policy: Policy, *, by: Actor, at: datetime) -> N
             ),
         )
     )
-    journal.post_moves(by=by, at=at, subject=f"switches:{found.first}")
+    moves.post_moves(by=by, at=at, subject=f"switches:{found.first}")
 
 
 def _select_moves() -> None:
@@ -248,20 +248,22 @@ def _select_moves() -> None:
     g = going.c
     lead_to = (g.holder_id, g.organization_id, g.component, g.unit)
     target = _where_they_lead(line)
-    to_one = [g.entry_id, *lead_to[1:]]
     if is_sqlite():
-        seq = func.row_number().over(partition_by=g.entry_id, order_by=g.id) - 1
+        place = func.row_number().over(partition_by=g.entry_id, order_by=g.id)
         is_first: ColumnElement[bool] = true()
     else:
-        seq = func.row_number().over(partition_by=g.entry_id, order_by=(*lead_to[1:], g.id)) - 1
-        is_first = func.row_number().over(partition_by=to_one, order_by=g.id) == 1
+        # Those that lead to one line share a rank, and it is the place of the first of them: one window for both.
+        place, rank = (
+            number.over(partition_by=g.entry_id, order_by=lead_to[1:]) for number in (func.row_number(), func.rank())
+        )
+        is_first = place == rank
     names = ["entry_id", "seq", "source_id", "target_id", "unit", "amount"]
     names += ["holder_id", "organization_id", "component", "opens", "is_first", "coming"]
     db.session.execute(
         insert(staging.move).from_select(
             names,
             select(
-                g.entry_id, seq, g.id, staging.id_or_new(target.c.id, "ledger_account"), g.unit, g.amount,
+                g.entry_id, place - 1, g.id, staging.id_or_new(target.c.id, "ledger_account"), g.unit, g.amount,
                 g.holder_id, g.organization_id, g.component, target.c.id.is_(None), is_first, g.amount,
             ).outerjoin(target, and_(*(target.c[column.name] == column for column in lead_to))),
         )

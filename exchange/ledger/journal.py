@@ -45,7 +45,7 @@ from exchange.bulk import Prepared, insert_rows
 from exchange.database import Base, Choice, Instant, core, db, insert_or_ignore, one_of, rows_of, to_microseconds
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
-from exchange.ledger import accounts, balances, locks, small_posts, staging
+from exchange.ledger import balances, locks, small_posts, staging
 from exchange.ledger.accounts import SET_BY_SET, LedgerBalance
 from exchange.money import MAX_AMOUNT, Unit
 
@@ -253,30 +253,12 @@ def post_staged(*, by: Actor, at: datetime, subject: str) -> int:
     new = _claim_keys()
     staging.sum_changes()
     _hold_and_see()
-    _write_entries(at)
+    write_staged_entries(at)
     _write_transfers()
     _write_details()
     balances.apply_staged_changes()
     audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
     return new
-
-
-def post_moves(*, by: Actor, at: datetime, subject: str) -> None:
-    """Write the staged entries whose transfers stand in ``staging.move``, all or none, opening lines on the way.
-
-    The caller keeps everybody else from posting to lines of these holders, and each move takes all that its source
-    holds: so no line falls below zero, and each source changes once. Where it holds something else by now, nothing is
-    posted (an assertion fails). Refuses ``KeyReused`` for every key that is there already.
-    """
-    _write_entries(at)
-    with staging.keys_follow():  # no key may be there already, so the entries may come before them
-        new = _claim_keys()
-    accounts.open_staged()
-    m = staging.move.c
-    moved = select(m.entry_id, m.seq, m.source_id, m.target_id, m.unit, m.amount)
-    db.session.execute(insert(core(LedgerTransfer)).from_select(_TRANSFER, moved))
-    balances.apply_staged_moves()
-    audit.record(DEED, f"entry:{subject}", by=by, at=at, facts=f"entries={new}")
 
 
 def details_digest(salt: bytes, details: str) -> bytes:
@@ -424,7 +406,8 @@ def _hold_and_see() -> None:
         raise InsufficientBalance(_l("The balance does not suffice."))
 
 
-def _write_entries(at: datetime) -> None:
+def write_staged_entries(at: datetime) -> None:
+    """Write those of the staged entries that are new."""
     e = _e.c
     new = select(e.entry_id, e.key, e.kind, literal(at, Instant), e.effective_on, e.details_digest, e.corrects_id)
     db.session.execute(insert(core(LedgerEntry)).from_select(_ENTRY, new.where(e.is_new)))

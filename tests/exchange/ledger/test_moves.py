@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import func, insert, select
 
 from exchange.database import db, in_unit_of_work, is_sqlite
-from exchange.ledger import balances, invariants, journal, staging
+from exchange.ledger import balances, invariants, journal, moves, staging
 from exchange.ledger.accounts import AccountKind, LedgerAccount
 from exchange.money import Unit
 from tests.support.ledger_makers import AT, BY, ON, Books, balance, entry, post
@@ -42,7 +42,7 @@ def move_both(books: Books, *, target: int | None, amounts: tuple[int, int] = (1
                 for seq, (source, amount) in enumerate(zip(sources, amounts, strict=True))
             ],
         )  # fmt: skip
-        journal.post_moves(by=BY, at=AT, subject="switches:1")
+        moves.post_moves(by=BY, at=AT, subject="switches:1")
 
     in_unit_of_work(work)
 
@@ -87,3 +87,13 @@ class TestMoves:
 
         assert held(books) == {books.harbor: 150}
         assert db.session.execute(lines).scalar_one() == before
+
+    def test_under_a_key_that_is_there_are_refused_and_nothing_moves(self, books: Books) -> None:
+        post(entry("switch:1", (books.money, books.worker(2), 9)))
+
+        with pytest.raises(journal.KeyReused) as refused:
+            move_both(books, target=None)
+
+        assert refused.value.details == {"key": "switch:1"}
+        assert held(books) == {books.harbor: 150}
+        assert invariants.broken() == []
