@@ -185,6 +185,11 @@ def _last_netted_at() -> ColumnElement[datetime]:
     return last.scalar_subquery()
 
 
+def round_of(plan_year: str, rolled_back: int) -> str:
+    """The name of a cutover as a thing to do: once, and once more each time after it was rolled back."""
+    return f"{plan_year}/{rolled_back + 1}" if rolled_back else plan_year
+
+
 def reference_of(window: EnrollmentWindow) -> str:
     """The name under which the window's cutover is netted; another one after each time it was rolled back."""
     again = f":{window.rolled_back + 1}" if window.rolled_back else ""

@@ -118,15 +118,10 @@ def _cutovers_due(now: datetime) -> Sequence[Due]:
         w.rolling_back_since.is_(None),
     )
     return [
-        Due(_key(plan_year, rolled_back), effective_at)
+        Due(cutover.round_of(plan_year, rolled_back), effective_at)
         for plan_year, effective_at, rolled_back in db.session.execute(rows)
         if effective_at
     ]
-
-
-def _key(plan_year: str, rolled_back: int) -> str:
-    """A cutover's key: done once, and once more each time after it was rolled back."""
-    return f"{plan_year}/{rolled_back + 1}" if rolled_back else plan_year
 
 
 def _next_cutover(now: datetime) -> datetime | None:
@@ -175,7 +170,7 @@ def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
 def _roll_backs_due(_now: datetime) -> Sequence[Due]:
     w = EnrollmentWindow
     rows = select(w.plan_year, w.rolling_back_since, w.rolled_back).where(w.rolling_back_since.is_not(None))
-    return [Due(_key(year, times), since) for year, since, times in db.session.execute(rows) if since]
+    return [Due(cutover.round_of(year, times), since) for year, since, times in db.session.execute(rows) if since]
 
 
 @long_job(

@@ -13,7 +13,7 @@ from typing import Final
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from enrollment import liability_statements, statement_times
+from enrollment import cutover, liability_statements, statement_times
 from enrollment.models import EnrollmentWindow, WindowKind
 from exchange import clock
 from exchange.clock import local_date
@@ -27,7 +27,7 @@ from exchange.scheduler.jobs import Due, Hold, due_on, long_job
 
 # Statements made before a cutover stand close before it; the cutover itself is due at the effective instant.
 _LATE: Final = timedelta(hours=1)
-# What was not stated around a cutover cannot be stated long after it: the books have moved on.
+# What was not stated after a cutover cannot be stated long after it: the books have moved on.
 _RECENT: Final = timedelta(days=7)
 
 
@@ -52,17 +52,24 @@ def _monthly(now: datetime) -> list[Due]:
 
 
 def _cutovers(now: datetime) -> list[Due]:
+    """Around each round: one that is carried out again, after it was rolled back, has a before and an after of its own."""
     w = EnrollmentWindow
-    rows = select(w.plan_year, w.effective_at, w.cut_over_at).where(
-        w.kind == WindowKind.OPEN, w.effective_at.between(now - _RECENT, now), w.ordered_at.is_not(None)
+    # One that is paused is stated when it goes on: until then more may come in.
+    begins = w.cut_over_at.is_(None) & w.paused_at.is_(None) & w.rolling_back_since.is_(None)
+    rows = select(w.plan_year, w.rolled_back, w.effective_at, w.cut_over_at).where(
+        w.kind == WindowKind.OPEN,
+        w.effective_at <= now,
+        w.ordered_at.is_not(None),
+        begins | (w.cut_over_at > now - _RECENT),
     )
     found = []
-    for plan_year, effective_at, cut_over_at in db.session.execute(rows):
+    for plan_year, rolled_back, effective_at, cut_over_at in db.session.execute(rows):
         assert effective_at is not None, "an open enrollment has an effective instant"
+        name = cutover.round_of(plan_year, rolled_back)
         if cut_over_at is None:
-            found.append(Due(f"before cutover {plan_year}", effective_at, effective_at + _LATE))
+            found.append(Due(f"before cutover {name}", effective_at, effective_at + _LATE))
         else:
-            found.append(Due(f"after cutover {plan_year}", cut_over_at, cut_over_at + _LATE))
+            found.append(Due(f"after cutover {name}", cut_over_at, cut_over_at + _LATE))
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from enrollment import liability_statements
+from enrollment import cutover, cutover_control, liability_statements, rolling_back
 from enrollment.models import BenefitAccount
 from exchange.database import db, in_unit_of_work
 from exchange.ledger import journal, liabilities, notes, seals, statements
@@ -21,8 +22,8 @@ from exchange.ledger.liabilities import BadTree, Opening, Subject
 from exchange.ledger.seal_store import LiabilityLeaf, LiabilityStatement
 from exchange.ledger.statements import Moment, Owed, Tree
 from exchange.money import Unit
-from exchange.scheduler import runner
-from tests.support.enrollment_makers import BY, LEAVE, WHILE_OPEN, Town
+from exchange.scheduler import jobs, runner
+from tests.support.enrollment_makers import BY, EFFECTIVE, LEAVE, WHILE_OPEN, Town
 from tests.support.seal_makers import make_ring, seal
 
 USD, MIN = Unit.USD, Unit.MIN
@@ -206,3 +207,45 @@ class TestJob:
         assert ran.text == f"{made} statements made"
         with pytest.raises(runner.NothingDue):
             list(runner.run_by_hand("state-liabilities", by=BY))
+
+    def test_states_both_sides_of_a_cutover_and_again_of_one_that_was_rolled_back(
+        self, town: Town, ring: KeyRing
+    ) -> None:
+        town.choose(town.member("Ada", package_id=town.harbor, holding=LEAVE), town.valley)
+        town.order()
+        seal(ring)
+        asked = dict[str, list[str]]()
+        why: Any = {"reason": "the wrong table", "by": BY, "at": EFFECTIVE}
+
+        def note(when: str) -> None:
+            due = jobs.called("state-liabilities").due(EFFECTIVE)
+            asked[when] = [one.key for one in due if "cutover" in one.key]
+            for cause in asked[when]:
+                state_all(town, ring, cause)
+
+        def carry_out() -> None:
+            assert town.carry_out() == 1
+            in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
+
+        def roll_back() -> None:
+            cutover_control.ask_to_roll_back(town.window, **why)
+            assert rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE) == 1
+            rolling_back.finish(town.window, by=BY, at=EFFECTIVE)
+
+        note("first")
+        carry_out()
+        note("carried out")
+        in_unit_of_work(roll_back)
+        note("rolled back, and paused")
+        in_unit_of_work(lambda: cutover_control.resume(town.window, **why))
+        note("again")
+        carry_out()
+        note("carried out again")
+
+        assert asked == {
+            "first": ["before cutover 2027"],
+            "carried out": ["after cutover 2027"],
+            "rolled back, and paused": [],
+            "again": ["before cutover 2027/2"],
+            "carried out again": ["after cutover 2027/2"],
+        }
