@@ -52,7 +52,7 @@ def _monthly(now: datetime) -> list[Due]:
 
 
 def _cutovers(now: datetime) -> list[Due]:
-    """Around each round: one that is carried out again, after it was rolled back, has a before and an after of its own."""
+    """Around each round: one that is carried out again, after it was rolled back, has both sides of its own."""
     w = EnrollmentWindow
     # One that is paused is stated when it goes on: until then more may come in.
     begins = w.cut_over_at.is_(None) & w.paused_at.is_(None) & w.rolling_back_since.is_(None)
