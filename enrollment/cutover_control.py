@@ -8,6 +8,7 @@ nobody has confirmed it and nobody has acted on it (``rolling_back`` says how, a
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
@@ -47,6 +48,17 @@ class NotToBeRolledBack(Refusal):
 
     code = "not_to_be_rolled_back"
     status = 409
+
+
+class ForTheTerminal(Refusal):
+    """What is to be looked up takes longer than a page has."""
+
+    code = "for_the_terminal"
+    status = 409
+
+
+MOST_ON_A_PAGE: Final = 100_000
+"""Workers of a cutover of whom a page looks up who has acted since; a million take longer than its statements may."""
 
 
 def held(window_id: int, *, shared: bool = False) -> EnrollmentWindow:
@@ -102,16 +114,29 @@ def confirm(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -
     audit.record("cutover.confirmed", f"window:{window.id}", by=by, at=at, reason=reason)
 
 
-def refusal_to_roll_back(window: EnrollmentWindow) -> NotToBeRolledBack | None:
-    """Why the cutover cannot be rolled back now; None when it can. A few statements, however many switched."""
+def refusal_to_roll_back(
+    window: EnrollmentWindow, *, at_most: int | None = None
+) -> NotToBeRolledBack | ForTheTerminal | None:
+    """Why the cutover cannot be rolled back now; None when it can. A few statements, however many switched.
+
+    ``at_most``: refuses to look up more workers than that.
+    """
     if window.confirmed_at is not None:
         return NotToBeRolledBack(_l("This cutover was confirmed: what moved stays."))
     if window.rolling_back_since is not None:
         return NotToBeRolledBack(_l("This cutover is being rolled back already."))
-    if not rolling_back.count(window.id):
+    carried_out = rolling_back.count(window.id)
+    if not carried_out:
         return NotToBeRolledBack(_l("Nothing of this cutover has been carried out."))
     if window.cut_over_at is None and window.paused_at is None:
         return NotToBeRolledBack(_l("The cutover is running: pause it first."))
+    if at_most is not None and carried_out > at_most:
+        command = f"flask cutover roll-back {window.plan_year}"
+        words = _l(
+            "This cutover is too large to look through while a page waits. In the terminal: %(command)s",
+            command=command,
+        )
+        return ForTheTerminal(words)
     if others := rolling_back.acted_since(window.id):
         return NotToBeRolledBack(
             _l(
@@ -123,9 +148,11 @@ def refusal_to_roll_back(window: EnrollmentWindow) -> NotToBeRolledBack | None:
     return None
 
 
-def ask_to_roll_back(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
-    """Have it rolled back: the scheduler does it, batch by batch. Refuses ``NotToBeRolledBack``."""
-    if refusal := refusal_to_roll_back(window):
+def ask_to_roll_back(
+    window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime, at_most: int | None = None
+) -> None:
+    """Have it rolled back: the scheduler does it, batch by batch. Refuses as ``refusal_to_roll_back``."""
+    if refusal := refusal_to_roll_back(window, at_most=at_most):
         raise refusal
     window.rolling_back_since = at
     window.cut_over_at = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
@@ -208,13 +209,13 @@ DEEDS: Final[dict[str, Deed]] = {
                 "and choices stand as before. Afterwards the cutover stays paused until you let it go on."
             ),
             _l("It is being rolled back, batch by batch."),
-            cutover_control.ask_to_roll_back,
+            partial(cutover_control.ask_to_roll_back, at_most=cutover_control.MOST_ON_A_PAGE),
             lambda window: (
                 window.confirmed_at is None
                 and window.rolling_back_since is None
                 and (window.cut_over_at is not None or window.paused_at is not None)
             ),
-            cutover_control.refusal_to_roll_back,
+            partial(cutover_control.refusal_to_roll_back, at_most=cutover_control.MOST_ON_A_PAGE),
         ),
     )
 }

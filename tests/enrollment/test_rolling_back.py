@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import Engine, event, func, select
 
 from enrollment import cutover, cutover_control, dry_run, memberships, rehearsal, rolling_back, switching
-from enrollment.cutover_control import NothingToPause, NotPaused, NotToBeConfirmed, NotToBeRolledBack
+from enrollment.cutover_control import ForTheTerminal, NothingToPause, NotPaused, NotToBeConfirmed, NotToBeRolledBack
 from enrollment.models import Election, MemberRight, Membership, Switch
 from exchange.database import db, in_unit_of_work
 from exchange.ledger.journal import LedgerEntry
@@ -186,6 +186,19 @@ class TestRollBack:
         in_unit_of_work(lambda: cutover_control.resume(town.window, reason=WHY, by=BY, at=EFFECTIVE))
         assert town.carry_out() == 5
         in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
+
+    def test_of_many_is_not_looked_through_while_a_page_waits(self, town: Town) -> None:
+        cut_over(town)
+        before = everything()
+
+        with pytest.raises(ForTheTerminal, match="flask cutover roll-back 2027"):
+            in_unit_of_work(
+                lambda: cutover_control.ask_to_roll_back(town.window, reason=WHY, by=BY, at=EFFECTIVE, at_most=5)
+            )
+
+        assert everything() == before
+        assert town.window.rolling_back_since is None
+        assert cutover_control.refusal_to_roll_back(town.window, at_most=6) is None
 
     @pytest.mark.parametrize("carried", [0, 2])
     def test_is_refused_before_it_happened_and_while_it_runs(self, town: Town, carried: int) -> None:
