@@ -1,8 +1,8 @@
 """How does the operator look after a cutover on the command line?
 
-``flask cutover status | rehearse | pause | resume | confirm | roll-back PLAN_YEAR``. What is decided
+``flask cutover status | rehearse | help-out | pause | resume | confirm | roll-back PLAN_YEAR``. What is decided
 here is written to the audit log with its reason; the scheduler does the work (``flask job run cutover``
-does it at once, and tells how far it is).
+does it at once, and tells how far it is). ``help-out`` carries out batches beside it.
 """
 
 from __future__ import annotations
@@ -110,6 +110,29 @@ def _try_out(window: EnrollmentWindow) -> bool:
     click.echo(f"tried: {done:,} workers carried out and rolled back, every balance kept: {'yes' if is_well else 'NO'}")
     click.echo(", ".join(format_amount(amount, unit) for unit, amount in sums.items()))
     return is_well
+
+
+@cutover_group.command("help-out")
+@_YEAR
+@with_appcontext
+def help_out_command(plan_year: str) -> None:
+    """Carry out batches beside the scheduler until none is left; it finishes. Worth it on PostgreSQL only."""
+    window_id, done = _window(plan_year).id, 0
+
+    def batch() -> int:
+        allow_long_statements()
+        window = cutover_control.held(window_id, shared=True)
+        return cutover_control.carry_batch(window, by=_BY, at=clock.now())
+
+    try:
+        with Progress("workers carried out from here") as tell:
+            while count := in_unit_of_work(batch):
+                done += count
+                tell(done)
+    except Refusal as refusal:
+        db.session.rollback()
+        raise click.ClickException(str(refusal)) from refusal
+    click.echo(f"{done:,} workers carried out from here. The scheduler does what is left, and nets.")
 
 
 def _decide(plan_year: str, deed: Callable[[EnrollmentWindow], None]) -> None:

@@ -13,12 +13,13 @@ from typing import Final
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from enrollment import rolling_back
+from enrollment import rolling_back, switching
 from enrollment.models import EnrollmentWindow
 from exchange import audit
 from exchange.database import db
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
+from exchange.policy import versions
 from exchange.scheduler.jobs import PutOff
 
 
@@ -77,6 +78,15 @@ def must_not_be_paused(window: EnrollmentWindow) -> None:
         raise PutOff(_l("The cutover is paused: what is carried out stays, the rest waits."))
     if window.rolling_back_since is not None:
         raise PutOff(_l("The cutover is being rolled back."))
+
+
+def carry_batch(window: EnrollmentWindow, *, by: Actor, at: datetime) -> int:
+    """Carry out a batch of the window's switches, which the caller holds; how many. Raises ``PutOff`` (see above).
+
+    Several may do so side by side, each a batch of its own: whoever finds none left finds none that is free.
+    """
+    must_not_be_paused(window)
+    return switching.carry_out(switching.due(at, window.id), policy=versions.at_instant(at), by=by, at=at)
 
 
 def pause(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
