@@ -27,8 +27,8 @@ from exchange.identity.organizations import Organization, exchange_id
 from exchange.policy.document import Policy
 from providers import comparison, shelf
 from providers.comparison import Loss
-from providers.models import Package, PackageComponent, PackageVersion, VersionState
-from providers.shelf import Offer
+from providers.models import Package, PackageVersion, VersionState
+from providers.shelf import Offer, Sold
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,24 +174,16 @@ def on_sale(
     has: str | None = None,
     beside: Collection[int] = (),
     by_fee: bool = False,
-) -> Select[int, str, str]:
-    """A SELECT of what is on sale where the worker lives: version id, and the names of package and provider.
+) -> list[Sold]:
+    """What is on sale where the worker lives.
 
     ``has``: only what has this component. ``beside``: without these versions. By provider and package, or the
     lowest fee first.
     """
-    v, c = PackageVersion, PackageComponent
-    rows = (
-        shelf.on_sale(plan_year, standpoint.place)
-        .join(Organization, Organization.id == Package.provider_id)
-        .with_only_columns(v.id, Package.name.label("package"), Organization.name.label("provider"))
-        .order_by(*([v.fee_bp] if by_fee else []), Organization.name, Package.name, v.id)
-    )
-    if beside:
-        rows = rows.where(v.id.not_in(beside))
-    if has is not None:
-        rows = rows.where(select(c.version_id).where(c.version_id == v.id, c.component == has).exists())
-    return rows
+    rows = shelf.sold(plan_year, standpoint.place, market=standpoint.market)
+    if beside or has is not None:
+        rows = [one for one in rows if one.version_id not in beside and (has is None or has in one.components)]
+    return sorted(rows, key=lambda one: one.fee_bp) if by_fee else rows
 
 
 def choices(
@@ -204,16 +196,22 @@ def choices(
     """
     year = plan_year_for(window, policy=policy, at=standpoint.at)
     v, mine = PackageVersion, standpoint.package_id
-    wanted = v.id.in_(version_ids) | (Package.id == mine)
-    rows = shelf.on_sale(year, standpoint.place).where(wanted).with_only_columns(v.id, v.package_id)
-    found = dict(db.session.execute(rows).all())
+    found = {one.version_id: one.package_id for one in on_sale(standpoint, plan_year=year)}
     own = [id_ for id_, package_id in found.items() if package_id == mine]
     refusals: dict[int, Refusal | None] = {}
     if not own and mine is not None:
         listed = select(v).where(v.package_id == mine, v.plan_year == year, v.state == VersionState.LISTED)
         for version in db.session.execute(listed).scalars():
             own = [version.id]
-            refusals[version.id] = _refusal(standpoint.account, version, window=window, policy=policy, at=standpoint.at)
+            why = elections.refusals_to_elect(
+                standpoint.account,
+                window=window,
+                version=version,
+                policy=policy,
+                at=standpoint.at,
+                known=(standpoint.provider_id, standpoint.place),
+            )
+            refusals[version.id] = next(why, None)
     shared = next(elections.refusals_of_worker(standpoint.account, window=window, at=standpoint.at), None)
     return [
         Choice(

@@ -157,11 +157,18 @@ def effective_instant(window: EnrollmentWindow, *, policy: Policy, at: datetime)
 
 
 def refusals_to_elect(
-    account: BenefitAccount, *, window: EnrollmentWindow, version: PackageVersion, policy: Policy, at: datetime
+    account: BenefitAccount,
+    *,
+    window: EnrollmentWindow,
+    version: PackageVersion,
+    policy: Policy,
+    at: datetime,
+    known: tuple[int, str] | None = None,
 ) -> Iterator[Refusal]:
     """Why this choice is not taken, the weightiest reason first; nothing when it is.
 
-    The page asks it to explain, the operation to refuse: they cannot disagree.
+    The page asks it to explain, the operation to refuse: they cannot disagree. ``known``: the id of the worker's
+    present provider and the place where he lives, from who has just read them.
     """
     yield from refusals_of_worker(account, window=window, at=at)
     if refusal_of_time(window, at):
@@ -176,7 +183,9 @@ def refusals_to_elect(
                 wanted=wanted,
             )
         )
-    yield from _refusals_of_the_shelf(account, version)
+    yield from _refusals_of_the_shelf(
+        version, *(known or (memberships.current(account.id).provider_id, _home(account)))
+    )
 
 
 def refusals_of_worker(account: BenefitAccount, *, window: EnrollmentWindow, at: datetime) -> Iterator[Refusal]:
@@ -198,16 +207,19 @@ def refusal_of_time(window: EnrollmentWindow, at: datetime) -> Refusal | None:
     return windows.refusal_to_choose(window, at) or _refusal_after_ordering(window)
 
 
-def _refusals_of_the_shelf(account: BenefitAccount, version: PackageVersion) -> Iterator[Refusal]:
+def _refusals_of_the_shelf(version: PackageVersion, provider_id: int, place: str) -> Iterator[Refusal]:
     if version.state is not VersionState.LISTED:
         yield NotOnSale(_l("This package is not on sale."))
         return
-    is_member = memberships.current(account.id).provider_id == _provider_of(version)
+    is_member = provider_id == _provider_of(version)
     if not is_member and not shelf.takes_new_members(version):
         yield NotOnSale(_l("This provider takes no new members at the moment."))
-    place = db.session.execute(select(Worker.place).where(Worker.id == account.worker_id)).scalar_one()
     if not shelf.serves(version, place):
         yield OutsideServiceArea(_l("This package does not serve the place where you live."))
+
+
+def _home(account: BenefitAccount) -> str:
+    return db.session.execute(select(Worker.place).where(Worker.id == account.worker_id)).scalar_one()
 
 
 def _provider_of(version: PackageVersion) -> int:

@@ -50,7 +50,7 @@ _DAY_US: Final = 86_400_000_000
 _MINUTE_US: Final = 60_000_000
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: that would cost more than all the rest of making it, at each request
 class Standpoint:
     """One worker at an instant of the database's clock; ``market`` is the word for the market then.
 

@@ -112,7 +112,7 @@ def microseconds() -> ColumnElement[int]:
 
 def parameter_of_microseconds() -> dict[str, int]:
     """What ``microseconds`` has to be told: on SQLite the machine's clock is the database's."""
-    ahead_us = demo_offset() // timedelta(microseconds=1)
+    ahead_us = demo_offset() // timedelta(microseconds=1) if current_app.config.get("DEMO") else 0
     return {"machine_us": machine_microseconds() + ahead_us, "ahead_us": ahead_us}
 
 

@@ -120,7 +120,10 @@ class Keeping(psycopg.Connection[Any]):
         no failure, or a page would be lost that was finished. Whoever uses the connection next finds it closed.
         """
         try:
-            if self.pgconn.transaction_status != psycopg.pq.TransactionStatus.INTRANS:
+            status = self.pgconn.transaction_status
+            if status == psycopg.pq.TransactionStatus.IDLE:
+                return
+            if status != psycopg.pq.TransactionStatus.INTRANS:
                 super().rollback()
             elif self.pgconn.exec_(b"ROLLBACK").status != psycopg.pq.ExecStatus.COMMAND_OK:
                 self.close()

@@ -107,8 +107,9 @@ def compare(offers: Sequence[Offer], *, pattern: WorkPattern, policy: Policy) ->
 
 def _money(offers: Sequence[Offer], pattern: WorkPattern, policy: Policy) -> Iterator[Row]:
     parts = [split(pattern.contribution_cents, offer.terms.split) for offer in offers]
+    codes = frozenset[str]().union(*parts)
     for component in policy.components:
-        if any(component.code in part for part in parts):
+        if component.code in codes:
             yield Row(component.name, Kind.CENTS, tuple(part.get(component.code) for part in parts))
     yield Row(_l("Fee"), Kind.CENTS, tuple(part[FEE] for part in parts))
     yield Row(_l("Fee, as a share of the contribution"), Kind.SHARE, tuple(offer.terms.fee_bp for offer in offers))

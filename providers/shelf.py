@@ -1,15 +1,15 @@
 """What is on sale, and which terms hold for a package in a plan year?
 
 Questions only, asked for many packages at once. A version is on sale while it is listed, its provider
-is qualified, and the provider's reserves let new members in; all of it is asked afresh each time, so a
-suspension or a fall below the ladder's border counts from the next question on.
+is qualified, and the provider's reserves let new members in; all of it is asked afresh each time the market has
+changed, so a suspension or a fall below the ladder's border counts from the next question on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 
@@ -21,7 +21,7 @@ from exchange.policy.formulas import covers
 from providers import packages
 from providers.decisions import OFFERING
 from providers.health_plans import HealthPlan, HealthPlanPremium, Metal
-from providers.models import Package, PackageVersion, Provider, VersionState
+from providers.models import Package, PackageComponent, PackageVersion, Provider, VersionState
 from providers.package_terms import FEE, Terms
 
 
@@ -58,6 +58,18 @@ class Offer:
     health: HealthOffer | None
 
 
+class Sold(NamedTuple):
+    """A version on sale as a list shows it; ``components`` are the codes of all that it has."""
+
+    version_id: int
+    package_id: int
+    package: str
+    provider: str
+    fee_bp: int
+    service_area: str
+    components: frozenset[str]
+
+
 # --- on sale --------------------------------------------------------------------------------------
 
 
@@ -70,6 +82,27 @@ def on_sale(plan_year: str, place: str | None = None) -> Select[PackageVersion]:
         .where(PackageVersion.plan_year == plan_year, PackageVersion.state == VersionState.LISTED, _open_to_new())
     )
     return rows if place is None else rows.where(PackageVersion.service_area.in_(_around(place)))
+
+
+def sold(plan_year: str, place: str, *, market: str) -> list[Sold]:
+    """What is on sale for who lives in ``place``, by provider and package, remembered while ``market`` is its word."""
+    around = set(_around(place))
+    every = remembered.of_market(("sold", plan_year), market, lambda: _sold(plan_year))
+    return [one for one in every if one.service_area in around]
+
+
+def _sold(plan_year: str) -> tuple[Sold, ...]:
+    v, c = PackageVersion, PackageComponent
+    rows = on_sale(plan_year).join(Organization, Organization.id == Package.provider_id)
+    columns = rows.with_only_columns(
+        v.id, v.package_id, Package.name, Organization.name.label("provider"), v.fee_bp, v.service_area
+    )
+    found = db.session.execute(columns.order_by(Organization.name, Package.name, v.id)).all()
+    having = select(c.version_id, c.component).where(c.version_id.in_(on_sale(plan_year).with_only_columns(v.id)))
+    components: dict[int, set[str]] = {}
+    for version_id, component in db.session.execute(having):
+        components.setdefault(version_id, set()).add(component)
+    return tuple(Sold(*row, frozenset(components.get(row.id, ()))) for row in found)
 
 
 def takes_new_members(version: PackageVersion) -> bool:

@@ -12,8 +12,9 @@ from flask_babel import lazy_gettext as _l
 
 from enrollment import choosing, elections, overview, standpoint, windows, workers
 from enrollment.models import EnrollmentWindow
-from enrollment.pages.worker_comparison import USUAL, columns_of, packages_asked, rows_of
+from enrollment.pages.worker_comparison import USUAL, actions_of, columns_of, packages_asked, rows_of
 from enrollment.pages.worker_home import time_left
+from enrollment.pages.worker_offers import cards_of
 from enrollment.pages.worker_self import Self, asked_id, read_self
 from enrollment.standpoint import Standpoint
 from exchange import calendar, clock
@@ -31,6 +32,7 @@ from exchange.web.forms import PageForm, refusal_to_form, render_form
 from exchange.web.kept import Facts
 from providers import comparison
 from providers.models import PackageVersion, VersionState
+from providers.pages.comparison_table import stem_of
 from providers.pages.wording import tiers_shown
 
 bp = audience_blueprint("worker_choice", __name__, Audience.WORKER, "/worker/choose")
@@ -60,26 +62,26 @@ def _shop(here: Standpoint) -> str:
     policy = versions.at_moment(Moment(here.at, here.market))
     open_ = here.open_windows
     window = next((one for one in open_ if one.id == asked_id("window")), open_[0] if open_ else None)
-    standing = choosing.standing_of(here.account.id, policy=policy) if open_ else {}
-    told = choosing.told(open_, standing, policy=policy, at=here.at)
+    told = choosing.told(open_, {}, policy=policy, at=here.at)  # what stands is marked among the offers
     has, sort = request.args.get("has") or None, request.args.get("sort") or "provider"
     page, found = None, []
     if window is not None:
         year = choosing.plan_year_for(window, policy=policy, at=here.at)
         wanted = choosing.on_sale(here, plan_year=year, has=has, by_fee=sort == "fee")
-        page = tables.read_page(wanted, number=tables.asked_page(), per_page=PER_PAGE)
-        found = choosing.choices(here, [row.id for row in page.rows], window=window, policy=policy)
+        page = tables.page_of(wanted, number=tables.asked_page(), per_page=PER_PAGE)
+        found = choosing.choices(here, [one.version_id for one in page.rows], window=window, policy=policy)
     return kept.render(
         "worker/choose.html",
         windows=told,
         window=next((one for one in told if window is not None and one.id == window.id), None),
-        next_window=windows.next_open_enrollment(here.at),
-        choices=found,
+        next_window=windows.next_open_enrollment(here.at) if window is None else None,
+        cards=cards_of(found, ticked=packages_asked(), policy=policy),
+        package_page=stem_of("packages.package"),
+        confirm_page=stem_of("worker_choice.confirm"),
         page=page,
         has=has,
         sort=sort,
         benefits=[(one.code, one.name) for one in policy.components if not one.mandatory],
-        names={component.code: component.name for component in policy.components},
         tiers=tiers_shown(policy),
         chosen_ids=packages_asked(),
         shown_ids=[one.offer.version_id for one in found],
@@ -104,20 +106,20 @@ def _compare(here: Standpoint) -> str:
     chosen = choosing.choices(here, asked, window=window, policy=policy)
     table = comparison.compare([one.offer for one in chosen], pattern=here.pattern or USUAL, policy=policy)
     year = choosing.plan_year_for(window, policy=policy, at=here.at)
-    on_sale = choosing.on_sale(here, plan_year=year, beside={one.offer.version_id for one in chosen})
-    # In no order: only whether they are few.
-    found = len(db.session.execute(on_sale.order_by(None).limit(MOST_BESIDE + 1)).all())
+    others = choosing.on_sale(here, plan_year=year, beside={one.offer.version_id for one in chosen})
     return kept.render(
         "worker/compare.html",
         window=window,
         choices=chosen,
         pattern=table.pattern,
         is_own_pattern=here.pattern is not None,
-        columns=columns_of(chosen, window_id=window.id),
+        columns=columns_of(chosen),
+        actions=actions_of(chosen, window_id=window.id),
         rows=rows_of(table),
-        others=db.session.execute(on_sale).all() if 0 < found <= MOST_BESIDE else [],
-        has_more=found > MOST_BESIDE,
+        others=others if len(others) <= MOST_BESIDE else [],
+        has_more=len(others) > MOST_BESIDE,
         asked=asked,
+        list_url=f"{url_for('.shop')}?{'&'.join([f'window={window.id}', *(f'package={id_}' for id_ in asked)])}",
     )
 
 
@@ -129,7 +131,7 @@ def _here(*, tells_time_left: bool = False) -> Facts[Standpoint]:
     found = standpoint.of_login(login_id, window_id=asked_id("window"), zone=zone)
     if found is None:
         raise NotFound(workers.NO_WORKER)
-    return Facts((found.time_left if tells_time_left else None, found.facts), found)
+    return Facts((found.time_left if tells_time_left else None, found.facts), found, is_all=True)
 
 
 @bp.route("/<int(max=9223372036854775807):version_id>", methods=["GET", "POST"])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from flask import request
+from flask_babel import gettext as _
+from markupsafe import Markup
 
 from enrollment.choosing import Choice
 from enrollment.pages.worker_self import LONGEST_ID
+from exchange.errors import Refusal
+from exchange.web.tables import Head, Line, escaped
 from providers.comparison import Comparison, Kind, Row, WorkPattern, weekly_pattern
-from providers.pages.comparison_table import cells_of, stem_of
+from providers.pages.comparison_table import cells_of, heads_of, stem_of
 
 USUAL: Final[WorkPattern] = weekly_pattern(minutes_per_week=30 * 60, cents_per_hour=200)
 """An example for who has no work on file yet: 30 hours a week, $2.00 paid in for each."""
@@ -26,38 +30,38 @@ def packages_asked() -> list[int]:
     )[:MOST]
 
 
-def columns_of(choices: Sequence[Choice], *, window_id: int) -> list[dict[str, Any]]:
-    """The heads of the table: package, provider, which one is the worker's now, and where it is chosen."""
-    package, confirm = stem_of("packages.package"), stem_of("worker_choice.confirm")
+def columns_of(choices: Sequence[Choice]) -> list[Head]:
+    """The heads of the table: package, provider, and which one is the worker's now."""
+    return heads_of([one.offer for one in choices], mine=[one.is_mine for one in choices])
+
+
+def actions_of(choices: Sequence[Choice], *, window_id: int) -> list[tuple[Refusal | None, Markup, int]]:
+    """Below each column: why it cannot be chosen, else the link to where it is chosen; and the version's id."""
+    confirm, (keep, choose) = stem_of("worker_choice.confirm"), escaped([_("Keep"), _("Choose")])
+    names = escaped([f"{one.offer.package_name}, {one.offer.provider_name}" for one in choices])
+    links = (
+        f'<a class="usa-button" href="{confirm}{one.offer.version_id}?window={window_id}">'
+        f'{keep if one.is_mine else choose}<span class="usa-sr-only"> {name}</span></a>'
+        for one, name in zip(choices, names, strict=True)
+    )
     return [
-        {
-            "label": one.offer.package_name,
-            "href": f"{package}{one.offer.version_id}",
-            "note": one.offer.provider_name,
-            "mine": one.is_mine,
-            "confirm": f"{confirm}{one.offer.version_id}?window={window_id}",
-        }
-        for one in choices
+        (one.refusal, Markup(link), one.offer.version_id)  # noqa: S704 - it is escaped
+        for one, link in zip(choices, links, strict=True)
     ]
 
 
-def rows_of(table: Comparison) -> list[dict[str, Any]]:
+def rows_of(table: Comparison) -> list[Line]:
     """The table's rows with their figures written out; what differs is marked."""
     return [
-        {
-            "label": str(row.label),
-            "help": str(section.title),
-            "cells": cells_of(row),
-            "differs": _differs(row),
-        }
-        for section in table.sections
+        Line(str(row.label), cells_of(row), _differs(row), title)
+        for section, title in [(section, str(section.title)) for section in table.sections]
         for row in section.rows
     ]
 
 
 def _differs(row: Row) -> bool:
     """Whether a reader would say so: an odd cent of rounding is no difference between packages."""
-    cents = [cell for cell in row.cells if isinstance(cell, int)]
-    if row.kind is Kind.CENTS and cents and len(cents) == len(row.cells):
+    if row.kind is Kind.CENTS and row.cells and None not in row.cells:
+        cents = [cell for cell in row.cells if isinstance(cell, int)]
         return max(cents) - min(cents) > 1
     return row.differs

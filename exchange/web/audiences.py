@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, current_app, request, url_for
+from flask import Blueprint, Flask, current_app, request
 from flask.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 
 from exchange.identity import access
 from exchange.identity.actors import Audience
+from exchange.web.sparing import address_of
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ROW = f"int(max={2**63 - 1})"
@@ -115,7 +116,7 @@ def audience_of(app: Flask, endpoint: str | None) -> Audience | None:
 def navigation(audience: Audience) -> list[NavLink]:
     """The audience's navigation; the present page is marked ``page``, the section it stands in ``true``."""
     entries: list[NavEntry] = current_app.extensions.get(_EXTENSION, {}).get(audience, [])
-    urls = [url_for(entry.endpoint) for entry in entries]
+    urls = [address_of(entry.endpoint) for entry in entries]
     exact = request.endpoint
     # The first entry is the audience's home; every other page stands below it and none is a part of it.
     sections = [url for url in urls[1:] if request.path.startswith(url.rstrip("/") + "/")]

@@ -21,7 +21,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
-from flask import Flask, current_app, g, render_template, request, session
+from flask import Flask, current_app, g, render_template, session
+from flask.globals import request_ctx
 from flask_wtf.csrf import generate_csrf
 from markupsafe import escape
 from werkzeug.wrappers import Response
@@ -113,9 +114,10 @@ def page(ask: Callable[[], Facts[T]], write: Callable[[T], str], *, leaves_no_co
     if actor.audience is not Audience.PUBLIC:
         # Before the page is named: a token that came with it would make it another one at the next request.
         session.setdefault(current_app.config["WTF_CSRF_FIELD_NAME"], secrets.token_hex(20))
-    key = (request.endpoint, request.full_path, select_language(), actor.audience, known.facts)
+    asked = request_ctx.request  # the other name looks for the request at each of its attributes
+    key = (asked.endpoint, asked.path, asked.query_string, select_language(), actor.audience, known.facts)
     tag = None if leaves_no_copy else _tag(key, actor)
-    if tag is not None and request.if_none_match.contains_weak(tag):
+    if tag is not None and asked.if_none_match.contains_weak(tag):
         return _to_be_asked_again(Response(status=304), tag)
     kept: Kept = current_app.extensions[_EXTENSION]
     written = kept.get(key)
@@ -150,9 +152,14 @@ def token() -> str:
 
 def _may_be_kept() -> bool:
     """Not in a demonstration, whose frame tells the time; not when the frame has something to say to this person."""
-    if current_app.config["DEMO"] or "_flashes" in session or len(request.full_path) > _LONGEST_ADDRESS:
+    asked = request_ctx.request
+    if (
+        current_app.config["DEMO"]
+        or "_flashes" in session
+        or len(asked.path) + len(asked.query_string) > _LONGEST_ADDRESS
+    ):
         return False
-    return request.method in {"GET", "HEAD"}
+    return asked.method in {"GET", "HEAD"}
 
 
 def _write(write: Callable[[], str]) -> Written:

@@ -20,7 +20,7 @@ from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
 from exchange.web import errors, filters, kept, language, safety, tables
 from exchange.web.audiences import NavLink, navigation
-from exchange.web.sparing import SparingDomain
+from exchange.web.sparing import SparingDomain, address_of
 
 csrf = CSRFProtect()
 """Every form and every unsafe request carries a token. The API, which nobody is signed in to by cookie, is exempted
@@ -47,7 +47,8 @@ def init_app(app: Flask) -> None:
     safety.init_app(app)
     csrf.init_app(app)
     Babel(app, locale_selector=language.select_language)
-    app.extensions["babel"].instance.domain_instance = SparingDomain()
+    words = app.extensions["babel"].instance.domain_instance = SparingDomain()
+    words.speak_in(app.jinja_env)
     app.register_blueprint(language.bp)
     csrf.exempt(language.bp)  # guarded by where it came from: see language.came_from_this_site
     filters.init_app(app)
@@ -68,6 +69,7 @@ def _prepare_templates(app: Flask) -> None:
         csrf_token=kept.token,
         current_actor=access.current_actor,
         current_language=language.current_language,
+        heads=tables.heads,
         here=here,
         is_signed_in=is_signed_in,
         last_day=filters.last_day,
@@ -76,6 +78,7 @@ def _prepare_templates(app: Flask) -> None:
         other_languages=language.other_languages,
         public_links=public_links,
         same_address=tables.same_address,
+        url_for=address_of,
         url_if=url_if,
     )
 
@@ -104,7 +107,7 @@ def _address_of_file(name: str, version: str, _root: str) -> str:
 
 def url_if(endpoint: str, **values: Any) -> str | None:
     """The page's address, or None when this app has no such page: for links of the frame."""
-    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
+    return address_of(endpoint, **values) if endpoint in current_app.view_functions else None
 
 
 def here() -> str:

@@ -6,17 +6,21 @@ which comes to the same for all of them: nothing of what is looked at for the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
-from flask import Flask, Request, g, has_app_context
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, current_app, g, has_app_context, has_request_context, url_for
+from flask.globals import request_ctx
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.templating import Environment
 from flask_babel import Domain, get_locale
-from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
+
+from exchange import clock
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LONGEST_QUERY: Final = 2_000
@@ -57,11 +61,41 @@ _MOST_KEYS: Final = 16
 _derived: dict[tuple[object, ...], bytes] = {}
 
 
+_MOST_COOKIES: Final = 1_024
+_UNCHANGEABLE: Final = frozenset({str, int, bool, type(None)})
+_NEVER: Final[tuple[int, dict[str, Any]]] = (2**63, {})
+
+
 class SparingSessions(SecureCookieSessionInterface):
-    """Signs and checks with what was made of the secret before. Each cookie is checked each time."""
+    """Signs and checks with what was made of the secret before.
+
+    A cookie that comes again, letter by letter and under the same secrets, has its age looked at and not its
+    signature: it proves what it proved.
+    """
 
     def __init__(self) -> None:
         self._made: tuple[tuple[object, ...], URLSafeTimedSerializer | None] = ((), None)
+        self._proved: dict[str, tuple[int, dict[str, Any]]] = {}
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """As Flask's. Remembered is only what holds nothing that could be changed."""
+        serializer = self.get_signing_serializer(app)
+        cookie = request.cookies.get(self.get_cookie_name(app))
+        if serializer is None or not cookie:
+            return super().open_session(app, request)
+        longest = int(app.permanent_session_lifetime.total_seconds())
+        signed_at_s, content = self._proved.get(cookie, _NEVER)
+        if 0 <= clock.machine_seconds() - signed_at_s <= longest:
+            return self.session_class(content)
+        try:
+            content, signed_at = serializer.loads(cookie, max_age=longest, return_timestamp=True)
+        except BadSignature:
+            return self.session_class()
+        if _UNCHANGEABLE.issuperset(map(type, content.values())):
+            if len(self._proved) >= _MOST_COOKIES:
+                self._proved.clear()
+            self._proved[cookie] = int(signed_at.timestamp()), content
+        return self.session_class(content)
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         """As Flask's; made anew when the secrets are others."""
@@ -71,28 +105,74 @@ class SparingSessions(SecureCookieSessionInterface):
             made = super().get_signing_serializer(app)
             if made is not None:
                 made.signer = SparingSigner
-            self._made = secrets, made
+            self._made, self._proved = (secrets, made), {}
         return self._made[1]
 
 
 class SparingDomain(Domain):
     """Looks for the words of a language once for a request, not for each sentence of the page."""
 
+    def speak_in(self, templates: Environment) -> None:
+        """Let templates ask here, without the many ways round that Flask-Babel's own words take."""
+        install: Any = templates.install_gettext_callables  # type: ignore[attr-defined]  # its extension brings it
+        install(
+            lambda text: self.get_translations().ugettext(text),
+            lambda one, many, number: self.get_translations().ungettext(one, many, number),
+            newstyle=True,
+        )
+
     def get_translations(self) -> Any:
         """As Flask-Babel's; looked for anew where the language has been changed meanwhile."""
         if not has_app_context():
             return super().get_translations()
-        locale, (known_locale, known) = get_locale(), g.get("words_known", (None, None))
-        if known is None or known_locale is not locale:
+        here = g._get_current_object()  # noqa: SLF001 - once, not for each attribute
+        # Where Flask-Babel has noted the language of the moment; until then it is asked for it.
+        locale = getattr(getattr(here, "_flask_babel", None), "babel_locale", None)
+        known_locale, known = here.get("words_known", _NO_WORDS)
+        if locale is None or known_locale is not locale:
             known = super().get_translations()
-            g.words_known = locale, known
+            here.words_known = get_locale(), known
         return known
+
+
+_NO_WORDS: Final = (None, None)
+
+
+def address_of(endpoint: str, **values: Any) -> str:
+    """As Flask's ``url_for``; what needs no values is put together once for all requests that come the same way."""
+    if values or endpoint.startswith(".") or not has_request_context():
+        return url_for(endpoint, **values)
+    app, asked = current_app._get_current_object(), request_ctx.request  # type: ignore[attr-defined]  # noqa: SLF001 - once
+    known: dict[tuple[str, str], str] = app.extensions.setdefault(_ADDRESSES, {})
+    key = (endpoint, asked.script_root)
+    found = known.get(key)
+    if found is None:
+        if len(known) >= _MOST_ADDRESSES:
+            known.clear()
+        found = known[key] = url_for(endpoint)
+    return found
+
+
+_ADDRESSES: Final = "addresses"
+_MOST_ADDRESSES: Final = 1_024
+
+
+class SparingEnvironment(Environment):
+    """Templates see the globals of all templates, and none that would be one template's own.
+
+    Then what one of them imports from another need not be made anew where they differ, nor looked at whether they do.
+    """
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """The globals of all where nothing is to be added."""
+        return super().make_globals(d) if d else self.globals
 
 
 class SparingFlask(Flask):
     """Flask for views and guards that are plain functions, as all of ours are."""
 
     request_class = SparingRequest
+    jinja_environment = SparingEnvironment
     session_interface = SparingSessions()
 
     def ensure_sync(self, func: F) -> F:

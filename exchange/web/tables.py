@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import urlencode
 
 from flask import request
@@ -40,6 +40,28 @@ class Page(Generic[T]):
     def last(self) -> int:
         """Number of the last row shown."""
         return self.first + len(self.rows) - 1 if self.rows else 0
+
+
+class Head(NamedTuple):
+    """What stands above a column of a comparison: a name, what is said below it, where it leads to."""
+
+    label: str
+    note: str = ""
+    href: str = ""
+    is_mine: bool = False
+
+
+class Line(NamedTuple):
+    """A row of a comparison: what it is about, a figure for each column, whether they differ, and a word of help.
+
+    With ``is_heading`` the label heads the rows below it, and the rest is empty.
+    """
+
+    label: str
+    cells: Sequence[object] = ()
+    differs: bool = False
+    help: str = ""
+    is_heading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +161,40 @@ def cells(contents: Sequence[object], marked: Sequence[bool], mark: str) -> Mark
 
     In one go: a wide table has a thousand cells with a handful of contents, and a template would escape each.
     """
-    made: dict[tuple[type, object, bool], str] = {}
-    heads = {False: "<td>", True: f'<td class="{escape(mark)}">'}
+    assert len(contents) == len(marked), "of each it is said whether it is marked"
+    texts: Sequence[str]
+    if {str}.issuperset(map(type, contents)):
+        different = list(set(cast(Sequence[str], contents)))
+        written = dict(zip(different, escaped(different), strict=True))
+        texts = [written[content] for content in cast(Sequence[str], contents)]
+    else:
+        # Markup and the text that reads like it are equal, and written differently.
+        texts = [escape(content) for content in contents]
+    if not any(marked):
+        whole = "</td><td>".join(texts)
+        return Markup(f"<td>{whole}</td>" if texts else "")  # noqa: S704 - each of them is escaped
+    heads = ("<td>", f'<td class="{escape(mark)}">')
+    found = (f"{heads[is_marked]}{text}</td>" for text, is_marked in zip(texts, marked, strict=True))
+    return Markup("".join(found))  # noqa: S704 - as above
+
+
+def heads(columns: Sequence[Head], mark: str, badge: Markup) -> Markup:
+    """The heads as ``<th>``, also in one go; the reader's own with the class ``mark`` and the ``badge``."""
+    texts = iter(escaped([text for label, note, href, _ in columns for text in (label, note, href)]))
     whole = []
-    for content, is_marked in zip(contents, marked, strict=True):
-        # By its type as well: markup and the text that reads like it are equal, and written differently.
-        key = (type(content), content, is_marked)
-        if key not in made:
-            made[key] = f"{heads[is_marked]}{escape(content)}</td>"
-        whole.append(made[key])
-    return Markup("".join(whole))  # noqa: S704 - each of them is escaped
+    for *_, is_mine in columns:
+        label, note, href = next(texts), next(texts), next(texts)
+        begin = f'<th scope="col" class="{escape(mark)}">{badge} ' if is_mine else '<th scope="col">'
+        name = f'<a href="{href}">{label}</a>' if href else label
+        below = f' <span class="pbx-comparison__note">{note}</span>' if note else ""
+        whole.append(f"{begin}{name}{below}</th>")
+    return Markup("\n".join(whole))  # noqa: S704 - each of them is escaped
+
+
+def escaped(texts: Sequence[str]) -> list[str]:
+    """Each of many texts as HTML, escaped together: taken one by one most of the time goes into the taking."""
+    # What separates them stands in no text that was let in: see ``safety.refuse_what_is_no_text``.
+    return str(escape("\0".join(texts))).split("\0") if texts else []
 
 
 def numbers_shown(page: int, pages: int) -> list[int | None]:

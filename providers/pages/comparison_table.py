@@ -10,16 +10,17 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from exchange.web.filters import NOTHING, minutes, money, percent
+from exchange.web.tables import Head, Line
 from providers.comparison import Comparison, Kind, Row
 from providers.shelf import Offer
 
 
-def columns_of(offers: Sequence[Offer]) -> list[dict[str, Any]]:
-    """The heads of the table: package and provider."""
+def heads_of(offers: Sequence[Offer], *, mine: Sequence[bool] = ()) -> list[Head]:
+    """The heads of the table: package and provider, and which are ``mine`` (none where nothing is said)."""
     package = stem_of("packages.package")
     return [
-        {"label": offer.package_name, "note": offer.provider_name, "href": f"{package}{offer.version_id}"}
-        for offer in offers
+        Head(offer.package_name, offer.provider_name, f"{package}{offer.version_id}", is_mine)
+        for offer, is_mine in zip(offers, mine or [False] * len(offers), strict=True)
     ]
 
 
@@ -28,7 +29,7 @@ def stem_of(endpoint: str) -> str:
     return url_for(endpoint, version_id=0).removesuffix("0")
 
 
-def rows_of(table: Comparison) -> list[dict[str, Any]]:
+def rows_of(table: Comparison) -> list[Line]:
     """The rows with their figures written out; each section begins with a row that names it."""
     return list(_rows(table))
 
@@ -58,8 +59,8 @@ _WRITERS: Final[Mapping[Kind, Callable[[Any], str]]] = {
 }
 
 
-def _rows(table: Comparison) -> Iterator[dict[str, Any]]:
+def _rows(table: Comparison) -> Iterator[Line]:
     for section in table.sections:
-        yield {"section": str(section.title)}
+        yield Line(str(section.title), is_heading=True)
         for row in section.rows:
-            yield {"label": str(row.label), "cells": cells_of(row), "differs": row.differs and len(row.cells) > 1}
+            yield Line(str(row.label), cells_of(row), row.differs and len(row.cells) > 1)

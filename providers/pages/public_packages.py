@@ -24,7 +24,7 @@ from providers.catalogue import Wanted
 from providers.health_plans import Metal
 from providers.models import Package, PackageVersion, ProviderKind
 from providers.pages import cards
-from providers.pages.comparison_table import columns_of, rows_of
+from providers.pages.comparison_table import heads_of, rows_of
 from providers.pages.occasion import Occasion, occasion
 from providers.pages.wording import KIND_WORDS, METAL_WORDS, VERSION_STATES, place_names, tiers_shown
 
@@ -103,7 +103,7 @@ def compare() -> ResponseReturnValue:
     return render_template(
         "public/compare.html",
         offers=offers,
-        columns=columns_of(offers),
+        columns=heads_of(offers),
         rows=rows_of(table),
         tiers=[tiers.get(offer.tier or "") for offer in offers],
         example=example,

@@ -55,7 +55,7 @@ def shown(town: Town, account_id: int, package_id: int) -> Statement:
 def offered(town: Town, account_id: int) -> dict[str, Choice]:
     """What the worker may choose from, by package."""
     here = replace(standing_at(town, account_id), at=WHILE_OPEN)
-    versions = db.session.execute(choosing.on_sale(here, plan_year="2027")).scalars().all()
+    versions = [one.version_id for one in choosing.on_sale(here, plan_year="2027")]
     found = choosing.choices(here, versions, window=town.window, policy=town.policy)
     return {choice.offer.package_name: choice for choice in found}
 

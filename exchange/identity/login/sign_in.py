@@ -66,6 +66,8 @@ def init_app(app: Flask) -> None:
     )
     security.want_json(lambda _request: False)  # these are pages; the API has keys of its own
     security.login_manager.request_loader(None)  # nor does a token in a header or an address sign anybody in
+    # Nobody here asks for Flask-Principal's permissions: what an actor may do is said in ``access``.
+    app.before_request_funcs[None].remove(security.principal._on_before_request)  # noqa: SLF001 - it has no switch
     app.view_functions["security.logout"] = ending_all_sessions(app.view_functions["security.logout"])
     for endpoint, view in app.view_functions.items():
         if endpoint.startswith("security."):

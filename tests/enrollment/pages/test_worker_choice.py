@@ -224,6 +224,28 @@ class TestShop:
 
         assert page.count(f'<input type="hidden" name="package" value="{marked}">') == 2
 
+    def test_is_written_for_the_next_worker_without_asking_the_market_again(self, market: Market, app: Flask) -> None:
+        first, second = worker(app, market), worker(app, market, "Bo Chen", package=1)
+        before = [first.get(page).status_code for page in ("/worker/choose/", comparing(market, 1, 2))]
+
+        counts = []
+        for page in ("/worker/choose/?sort=fee", comparing(market, 2)):
+            with statements() as told:
+                second.get(page)
+            counts.append(len(told))
+
+        assert (before, counts) == ([200, 200], [1, 1])
+
+    def test_loses_at_once_what_is_taken_off_the_shelf(self, market: Market, app: Flask) -> None:
+        client = worker(app, market)
+        pages = ("/worker/choose/", comparing(market, 1, 2))
+        assert [NAMES[1] in client.get(page).text for page in pages] == [True, True]
+
+        with unit_of_work():
+            db.session.get_one(Provider, market.provider_of(market.packages[1])).takes_new_members = False
+
+        assert [NAMES[1] in client.get(page).text for page in pages] == [False, False]
+
     def test_opens_with_the_clock(self, market: Market, app: Flask) -> None:
         client = worker(app, market)
         with unit_of_work():

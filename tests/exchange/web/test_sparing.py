@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from flask import Flask, request, session
+from flask import Flask, request, session, url_for
 from flask_babel import force_locale, gettext
 
-from exchange.web.sparing import SparingFlask, SparingRequest
+from exchange.web.sparing import SparingFlask, SparingRequest, address_of
 
 
 class TestQuery:
@@ -57,6 +59,29 @@ class TestSession:
 
         assert client.get("/who").text == "nobody"
 
+    def test_ends_with_its_time_also_where_its_cookie_was_seen_before(self) -> None:
+        app = _remembering()
+        client = app.test_client()
+        client.get("/in")
+        assert [client.get("/who").text for _ in range(2)] == ["Ada", "Ada"]
+
+        app.permanent_session_lifetime = timedelta(seconds=-1)
+        assert client.get("/who").text == "nobody"
+
+    def test_that_one_request_changes_is_for_the_next_as_its_cookie_says(self) -> None:
+        app = _remembering()
+        app.add_url_rule("/out", "out", lambda: session.pop("who"))
+        client, thief = app.test_client(), app.test_client()
+        client.get("/in")
+        cookie = client.get_cookie("session")
+        assert cookie is not None
+        thief.set_cookie("session", cookie.value)
+
+        assert client.get("/who").text == "Ada"
+        assert client.get("/out").text == "Ada"
+        assert client.get("/who").text == "nobody"
+        assert thief.get("/who").text == "Ada"
+
     def test_is_signed_as_flask_signs_it_whatever_was_signed_before(self) -> None:
         for secret in ("the first", "the second", "the first"):
             mine, plain = _remembering(), Flask("plain")
@@ -76,3 +101,15 @@ class TestWords:
             told.append(gettext("Sign in"))
 
         assert told[0] == told[2] == "Sign in" != told[1]
+
+
+class TestAddress:
+    def test_is_what_flask_makes_of_it_wherever_the_program_stands(self) -> None:
+        app = SparingFlask("app")
+        app.add_url_rule("/in", "in", lambda: "")
+        app.add_url_rule("/in/<int:number>", "one", lambda number: f"{number}")
+
+        for root in ("", "/below", ""):
+            with app.test_request_context("/in", base_url=f"http://localhost{root}/"):
+                assert [address_of("in"), address_of("in")] == [url_for("in")] * 2 == [f"{root}/in"] * 2
+                assert address_of("one", number=7) == f"{root}/in/7"

@@ -120,3 +120,22 @@ class TestCells:
 
         assert written == '<td>&lt;b&gt;</td><td><b></td><td class="mine">7</td><td>&lt;b&gt;</td>'
         assert isinstance(written, Markup)
+
+    def test_of_nothing_but_text_are_escaped_as_well(self) -> None:
+        plain = tables.cells(["<b>", "&", "<b>"], [False] * 3, "mine")
+
+        assert plain == "<td>&lt;b&gt;</td><td>&amp;</td><td>&lt;b&gt;</td>"
+        assert tables.cells(["<b>"], [True], "mine") == '<td class="mine">&lt;b&gt;</td>'
+        assert tables.cells([], [], "mine") == ""
+
+
+class TestHeads:
+    def test_say_whose_they_are_and_where_they_lead_and_are_escaped(self) -> None:
+        columns = [tables.Head("A<b>", 'of "B"', "/1?a=1&b", is_mine=True), tables.Head("C")]
+
+        written = tables.heads(columns, "mine", Markup("<i>Yours</i>"))
+
+        assert written == (
+            '<th scope="col" class="mine"><i>Yours</i> <a href="/1?a=1&amp;b">A&lt;b&gt;</a>'
+            ' <span class="pbx-comparison__note">of &#34;B&#34;</span></th>\n<th scope="col">C</th>'
+        )
