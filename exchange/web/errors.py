@@ -171,7 +171,8 @@ def _answer(
     except (DBAPIError, PoolTimeout) as error:  # the frame says who is signed in, and for that the database is asked
         if isinstance(error, DBAPIError) and not _passes(error):
             raise
-        return _fault({**shown, "explanation": EXPLANATIONS[503], "status": 503, "code": "busy"}), 503
+        page = _fault({**shown, "explanation": EXPLANATIONS[503], "status": 503, "code": "busy"})
+        return Response(page, 503, _RETRY_AFTER, mimetype="text/html"), 503
 
 
 def _fault(shown: dict[str, Any]) -> str:
