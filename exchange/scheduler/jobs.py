@@ -23,6 +23,9 @@ from exchange.scheduler import records
 
 A_DAY = timedelta(days=1)
 GRACE = timedelta(minutes=10)
+# From this order on a job begins when nothing else is due, however long it has been due itself: it may read for an
+# hour, and a cutover does not wait for a bundle that was asked for a minute before.
+AT_LEISURE = 90
 Sentence: TypeAlias = str | LazyString
 
 
@@ -99,7 +102,7 @@ class Job:
     due: Question
     work: Work | None = None
     long_work: LongWork | None = None
-    # Among things that are due since the same instant, lower comes first.
+    # Among things that are due since the same instant, lower comes first; see also ``AT_LEISURE``.
     order: int = 50
     # Whether it writes to the books: then the rules are asked after each run.
     posts: bool = False

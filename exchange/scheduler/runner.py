@@ -100,7 +100,7 @@ def this_process() -> str:
 def run_due(
     hand: Hand, *, among: Collection[Job] | None = None, should_stop: Callable[[], bool] = never
 ) -> Iterator[Ran]:
-    """Do everything that is due, oldest first, asking anew after each, until nothing is left.
+    """Do everything that is due, oldest first (what has leisure last), asking anew after each, until nothing is left.
 
     Each key is tried once; one that failed lately waits. Asked to stop, it ends a long job between two batches. Raises
     ``TakenOver`` when the scheduler's lease is lost meanwhile.
@@ -129,10 +129,10 @@ def _next(among: Collection[Job], tried: set[tuple[str, str]], hand: Hand) -> tu
     for job in among:
         for due in _asked(job, now, tried=tried, waiting=waiting, hand=hand):
             if (job.name, due.key) not in passed_over:
-                candidates.append((due.at, job.order, job.name, due.key, job, due))
+                candidates.append((job.order >= jobs.AT_LEISURE, due.at, job.order, job.name, due.key, job, due))
             elif job.is_daily:
                 break  # its dates are done in their order
-    return min(candidates, key=lambda candidate: candidate[:4])[4:] if candidates else None
+    return min(candidates, key=lambda candidate: candidate[:5])[5:] if candidates else None
 
 
 def _asked(

@@ -79,6 +79,14 @@ class TestRunDue:
 
         assert [one.name for one in ran] == ["b", "a"]
 
+    def test_leaves_what_reads_for_long_until_nothing_else_is_due(self, app: Flask) -> None:
+        asked_before = [Due("bundle", LONG_AGO - timedelta(hours=1))]
+        bundle = Job("bundle", "", lambda _: [] if worked()["bundle"] else asked_before, work=work_of, order=99)
+
+        ran = list(runner.run_due(HAND, among=[bundle, on_keys("cutover", ["2027"])]))
+
+        assert [one.name for one in ran] == ["cutover", "bundle"]
+
     def test_finds_what_another_job_has_just_made_due(self, app: Flask) -> None:
         second = Job(
             "second", "", lambda _: [Due("2", LONG_AGO)] if worked()["1"] and not worked()["2"] else [], work=work_of
