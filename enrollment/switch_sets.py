@@ -68,7 +68,7 @@ asked = staging.temporary(
 )
 batch = staging.temporary(
     "batch_switch",
-    Column("switch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("switch_id", BigInteger, nullable=False),
     Column("benefit_account_id", BigInteger, nullable=False),
     Column("election_id", BigInteger),
     Column("plan_year", Text, nullable=False),
@@ -81,7 +81,7 @@ batch = staging.temporary(
     Column("membership_id", BigInteger),
     # The numbers of the membership that begins, and of the journal entry if there is something to move.
     Column("new_membership_id", BigInteger, nullable=False),
-    Column("entry_id", BigInteger, nullable=False),
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
 )
 destination = staging.temporary(
     "batch_destination",
@@ -111,20 +111,17 @@ def pick(which: Select[int]) -> Batch | None:
     staging.plan_by_index()
     _ask(which)
     held = _current(asked)
-    rows = (
-        select(
-            *[column for column in asked.c if column.name != "effective_at"],
-            _start(asked.c.effective_at, held.c.starts_at).label("starts_at"),
-            held.c.id.label("membership_id"),
-        )
-        .outerjoin(held, held.c.benefit_account_id == asked.c.benefit_account_id)
-        .order_by(asked.c.switch_id)
-        .subquery()
-    )
-    ordinal = func.row_number().over(order_by=rows.c.switch_id)
-    numbers = [staging.next_id(ordinal, table) for table in ("membership", "ledger_entry")]
-    names = [*rows.c.keys(), "new_membership_id", "entry_id"]
-    db.session.execute(insert(batch).from_select(names, select(*rows.c, *numbers)))
+    rows = select(
+        *[column for column in asked.c if column.name != "effective_at"],
+        _start(asked.c.effective_at, held.c.starts_at).label("starts_at"),
+        held.c.id.label("membership_id"),
+    ).outerjoin(held, held.c.benefit_account_id == asked.c.benefit_account_id)
+    if not is_sqlite():
+        rows = select(*rows.order_by(asked.c.switch_id).subquery().c)  # numbers are drawn in the order of rows
+    place = literal_column(f"{asked.name}.rowid", BigInteger)  # on SQLite, from 1, as they were asked for
+    numbers = [staging.next_id(place, table).label(f"{table}_id") for table in ("membership", "ledger_entry")]
+    names = [*rows.selected_columns.keys(), "new_membership_id", "entry_id"]
+    db.session.execute(insert(batch).from_select(names, rows.add_columns(*numbers)))
     _hold_those_left_out()
     return _described()
 
@@ -249,7 +246,8 @@ def _select_moves() -> None:
     lead_to = (g.holder_id, g.organization_id, g.component, g.unit)
     target = _where_they_lead(line)
     if is_sqlite():
-        place = func.row_number().over(partition_by=g.entry_id, order_by=g.id)
+        # The batch is read by its entries: nothing has to be sorted.
+        place = func.row_number().over(partition_by=g.entry_id)
         is_first: ColumnElement[bool] = true()
     else:
         # Those that lead to one line share a rank, and it is the place of the first of them: one window for both.
