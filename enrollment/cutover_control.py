@@ -74,10 +74,10 @@ def held(window_id: int, *, shared: bool = False) -> EnrollmentWindow:
 
 def must_not_be_paused(window: EnrollmentWindow) -> None:
     """Asked before each batch: raises ``PutOff`` while the cutover is paused or rolled back."""
+    if window.rolling_back_since is not None:  # it is paused as well, and stays so afterwards
+        raise PutOff(_l("The cutover is being rolled back."))
     if window.paused_at is not None:
         raise PutOff(_l("The cutover is paused: what is carried out stays, the rest waits."))
-    if window.rolling_back_since is not None:
-        raise PutOff(_l("The cutover is being rolled back."))
 
 
 def carry_batch(window: EnrollmentWindow, *, by: Actor, at: datetime) -> int:

@@ -226,10 +226,14 @@ class TestPause:
         said = [job.waits(EFFECTIVE)]
         in_unit_of_work(lambda: cutover_control.pause(town.window, reason=WHY, by=BY, at=EFFECTIVE))
         said.append(job.waits(EFFECTIVE))
+        town.carry_out(limit=2)
+        ask(town)
+        said.append(job.waits(EFFECTIVE))
 
         assert [str(one) for one in said] == [
             "None",
             "The cutover is paused: what is carried out stays, the rest waits.",
+            "The cutover is being rolled back.",
         ]
 
     def test_is_for_what_is_not_over_and_ends_once(self, town: Town) -> None:
