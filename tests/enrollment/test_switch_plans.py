@@ -26,7 +26,7 @@ SWITCHES = """
 # What there is more of with every worker.
 GROWING = (
     *("switch", "election", "membership", "member_right"),
-    *("ledger_account", "ledger_balance", "ledger_entry", "ledger_transfer"),
+    *("ledger_account", "ledger_balance", "ledger_entry", "ledger_key", "ledger_transfer"),
 )
 # Under each of these SQLite names what it would ask of rows that wait for the new one, if any did.
 NAMES_WHO_MAY_WAIT = ("INSERT INTO ledger_entry", "INSERT INTO ledger_account")
