@@ -10,7 +10,7 @@ market is the same (``exchange/revision.py``): that the page asks for itself, wi
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from flask import Flask, current_app, g
 
@@ -22,6 +22,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 _EXTENSION: Final = "remembered"
 _MARKET: Final = "remembered_of_the_market"
+_FACTS: Final = "remembered_of_facts"
 _MOST: Final = 4_096
 _NOTHING: Final = (None, None)
 
@@ -30,6 +31,7 @@ def init_app(app: Flask) -> None:
     """Give the process its memory."""
     app.extensions[_EXTENSION] = {}
     app.extensions[_MARKET] = {}
+    app.extensions[_FACTS] = {}
 
 
 def counts(name: str, ask: Callable[[], Mapping[K, int]]) -> Mapping[K, int]:
@@ -72,6 +74,19 @@ def each_of_market(
             memory.update({(name, key): (market, value) for key, value in read.items()})
         found |= read
     return found
+
+
+def of_facts(name: str, facts: Hashable, ask: Callable[[], T]) -> T:
+    """What ``ask`` reads, remembered under ``name`` while ``facts`` are the same; with other facts it is forgotten.
+
+    Only for facts that never come back: what was read after they had moved on is found by nobody then.
+    """
+    memory: dict[str, tuple[Hashable, Any]] = current_app.extensions[_FACTS]
+    known, found = memory.get(name, _NOTHING)
+    if known != facts:
+        found = ask()
+        memory[name] = facts, found
+    return cast(T, found)
 
 
 def has_moved_on() -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, case, func, select, type_coerce
 
-from exchange import calendar
+from exchange import calendar, remembered
 from exchange.clock import local_date
 from exchange.database import db
 from exchange.identity.organizations import Organization
@@ -46,11 +46,18 @@ class AgePremium:
     to_cents: int
 
 
-def plan_years_on_sale(policy: Policy, *, at: datetime) -> list[str]:
-    """The present plan year and the next, as far as anything is listed for them."""
+def plan_years_on_sale(policy: Policy, *, at: datetime, market: str | None = None) -> list[str]:
+    """The present plan year and the next, as far as anything is listed for them.
+
+    Remembered for who says what the market's word is.
+    """
     now, following = _years(policy, at)
     listed = select(PackageVersion.plan_year).where(PackageVersion.state == VersionState.LISTED).distinct()
-    found = set(db.session.execute(listed).scalars())
+
+    def ask() -> set[str]:
+        return set(db.session.execute(listed).scalars())
+
+    found = ask() if market is None else remembered.of_market("plan years", market, ask)
     return [year for year in (now.id, following.id) if year in found]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from flask import current_app
 from sqlalchemy import Date, Select, bindparam, func, or_, select
 
-from exchange import clock, revision
+from exchange import clock, remembered, revision
 from exchange.clock import local_date
 from exchange.database import db, from_microseconds
 from exchange.glance import Glance
@@ -123,6 +123,12 @@ def places(*, policy: Policy, on: date) -> list[Place]:
             )
         )
     return places
+
+
+def places_on(board: Board, *, policy: Policy, on: date) -> list[Place]:
+    """The same, remembered while the board is the same: they follow from it."""
+    facts = (board.market, on, board.waiting, board.newest)
+    return remembered.of_facts("places", facts, lambda: places(policy=policy, on=on))
 
 
 @dataclass(frozen=True, slots=True)

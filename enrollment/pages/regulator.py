@@ -24,6 +24,7 @@ from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import exchange_id
 from exchange.identity.people import seen_with
+from exchange.revision import Moment
 from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint, decision
 from exchange.web.charts import Bar, Chart, Tone, ladder_chart, sparkline
@@ -52,7 +53,11 @@ class Row:
 
     place: Place
     members: int
-    trend: Markup | None
+
+    @property
+    def trend(self) -> Markup | None:
+        """The line of its last ratios; None where they make no line."""
+        return _trend(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,10 @@ def _seen() -> Facts[Seen]:
 
 
 def _show(seen: Seen) -> str:
-    now = occasion(seen.board.at)
+    now = occasion(Moment(seen.board.at, seen.board.market))
     tiers = tiers_shown(now.policy)
     sort = tables.asked_sort(dict.fromkeys(SORTS), default="standing")
-    rows = _rows(now, sort, seen.members)
+    rows = _rows(overview.places_on(seen.board, policy=now.policy, on=now.on), now, sort, seen.members)
     page = tables.page_of(rows, number=tables.asked_page())
     anything = ("", _("Any"))
     return kept.render(
@@ -111,6 +116,7 @@ def _show(seen: Seen) -> str:
             "filing": [anything, ("overdue", _("Overdue")), ("in_time", _("In time"))],
         },
         asked=request.args,
+        provider_page=url_for("regulator_providers.show", provider_id=0).removesuffix("0"),
     )
 
 
@@ -118,6 +124,7 @@ def _show(seen: Seen) -> str:
 def as_csv() -> Response:
     """The same providers as a file."""
     now, members = occasion(), remembered.counts("members", memberships.counts)
+    places = overview.places(policy=now.policy, on=now.on)
     headings = [
         _l("Provider"), _l("Kind"), _l("State"), _l("Tier"), _l("Since"), _l("Checked on"), _l("Ratio, basis points"),
         _l("Required, cents"), _l("Held, cents"), _l("Owed to workers, cents"), _l("Members"), _l("Filed as of"),
@@ -129,17 +136,17 @@ def as_csv() -> Response:
             one.required_cents, one.held_cents, one.liabilities_cents, row.members, one.filed_as_of, one.due_on,
             one.days_overdue, one.open_findings,
         )
-        for row in _rows(now, tables.asked_sort(dict.fromkeys(SORTS), default="standing"), members)
+        for row in _rows(places, now, tables.asked_sort(dict.fromkeys(SORTS), default="standing"), members)
         for one in [row.place]
     ]  # fmt: skip
     return csv_answer(exports.to_csv(headings, rows), "providers.csv")
 
 
-def _rows(now: Occasion, sort: tables.Sort, members: Mapping[int, int]) -> list[Row]:
+def _rows(places: Sequence[Place], now: Occasion, sort: tables.Sort, members: Mapping[int, int]) -> list[Row]:
     asked = {name: request.args.get(name, "").strip() for name in ("q", "tier", "state", "filing")}
     found = [
-        Row(one, members.get(one.provider_id, 0), _trend(one))
-        for one in overview.places(policy=now.policy, on=now.on)
+        Row(one, members.get(one.provider_id, 0))
+        for one in places
         if asked["q"].casefold() in one.name.casefold()
         and asked["tier"] in {"", one.tier}
         and asked["state"] in {"", one.state.value}

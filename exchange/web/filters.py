@@ -7,6 +7,8 @@ program's zone and says which zone that is; a period's excluded end is shown as 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates
@@ -61,12 +63,18 @@ def whole(number: int | None) -> str:
 
 def day(on: date | None) -> str:
     """``November 30, 2026``, or as the reader's language says it; a dash for None."""
-    return NOTHING if on is None else dates.format_date(on, format="long", locale=_locale())
+    return NOTHING if on is None else _in_words(on, "long", _locale())
 
 
 def short_day(on: date | None) -> str:
     """``Nov 30, 2026``, for tables; a dash for None."""
-    return NOTHING if on is None else dates.format_date(on, format="medium", locale=_locale())
+    return NOTHING if on is None else _in_words(on, "medium", _locale())
+
+
+@lru_cache(maxsize=4_096)
+def _in_words(on: date, style: Literal["long", "medium"], locale: Locale) -> str:
+    """The same few dates stand on all pages."""
+    return dates.format_date(on, format=style, locale=locale)
 
 
 def last_day(end: date | datetime) -> date:

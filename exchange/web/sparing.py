@@ -120,6 +120,7 @@ class SparingDomain(Domain):
             lambda one, many, number: self.get_translations().ungettext(one, many, number),
             newstyle=True,
         )
+        templates.globals["_"] = templates.globals["gettext"]  # which it would look for at each sentence
 
     def get_translations(self) -> Any:
         """As Flask-Babel's; looked for anew where the language has been changed meanwhile."""

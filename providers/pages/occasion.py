@@ -8,6 +8,7 @@ from datetime import date, datetime
 from exchange import calendar, clock
 from exchange.policy import versions
 from exchange.policy.document import Policy
+from exchange.revision import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,16 @@ class Occasion:
     policy: Policy
 
 
-def occasion(at: datetime | None = None) -> Occasion:
-    """Now, or the instant that was read already. Refuses ``NoPolicyInForce``.
+def occasion(moment: Moment | None = None) -> Occasion:
+    """Now, or the moment that was read already. Refuses ``NoPolicyInForce``.
 
     Called again inside a unit of work: what is decided is read there.
     """
-    at = at or clock.now()
-    policy = versions.at_instant(at)
+    if moment is None:
+        at = clock.now()
+        policy = versions.at_instant(at)
+    else:
+        at, policy = moment.at, versions.at_moment(moment)
     return Occasion(at, clock.local_date(at, policy.zone), policy)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
+from exchange import remembered
 from exchange.database import db
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Audience
@@ -19,6 +20,7 @@ from exchange.money import BadAmount, format_percent, parse_dollars, parse_whole
 from exchange.revision import Moment
 from exchange.web import kept, tables
 from exchange.web.audiences import ROW, audience_blueprint, repeatable
+from exchange.web.tables import Page
 from providers import catalogue, comparison, health_plans, profiles, shelf
 from providers.catalogue import Wanted
 from providers.health_plans import Metal
@@ -62,15 +64,24 @@ def catalogue_page() -> ResponseReturnValue:
 
 
 def _catalogue(moment: Moment) -> str:
-    now = occasion(moment.at)
-    years = catalogue.plan_years_on_sale(now.policy, at=now.at)
+    now = occasion(moment)
+    years = catalogue.plan_years_on_sale(now.policy, at=now.at, market=moment.market)
     wanted = _wanted(now, years)
     orders = catalogue.orders(now.policy.reserves.ladder)
     sort = tables.asked_sort(orders, default="standing")
     order = [*tables.order_of(sort, orders, last=PackageVersion.fee_bp), PackageVersion.id]
-    page = tables.read_page(catalogue.matching(wanted).order_by(*order), number=tables.asked_page(), per_page=PER_PAGE)
-    offers = shelf.offers([row.id for row in page.rows])
-    kinds = catalogue.kinds_of([offer.provider_id for offer in offers])
+    number = tables.asked_page()
+
+    def read() -> Page[Any]:
+        return tables.read_page(catalogue.matching(wanted).order_by(*order), number=number, per_page=PER_PAGE)
+
+    # Remembered is what everybody comes to, not each way of narrowing it, of which there is no end.
+    is_whole = wanted == Wanted(plan_year=wanted.plan_year)
+    page = remembered.of_market(("catalogue", wanted, sort, number), moment.market, read) if is_whole else read()
+    offers = shelf.offers_known([row.id for row in page.rows], market=moment.market)
+    kinds = remembered.each_of_market(
+        "kind", {offer.provider_id for offer in offers}, moment.market, catalogue.kinds_of
+    )
     shown = cards.cards_of(offers, kinds, policy=now.policy)
     picked = asked_versions()
     return kept.render(
@@ -121,7 +132,7 @@ def package(version_id: int) -> ResponseReturnValue:
 
 
 def _package(version_id: int, moment: Moment) -> str:
-    now = occasion(moment.at)
+    now = occasion(moment)
     version = access.one(PackageVersion, ANONYMOUS, id=version_id)
     (offer,) = shelf.offers([version.id])
     kind = catalogue.kinds_of([offer.provider_id])

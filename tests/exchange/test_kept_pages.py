@@ -170,6 +170,33 @@ class TestBoardOfTheRegulator:
 
         assert rita.get("/regulator/", headers=tag).status_code == 200
 
+    @pytest.mark.parametrize("change", [_check, _suspend, _propose])
+    def test_shows_the_same_in_a_process_that_has_read_it_before(
+        self, market: Market, app: Flask, elsewhere: FlaskClient, change: Callable[[Market], None]
+    ) -> None:
+        rita = app.test_client()
+        login_id = make_login(Audience.REGULATOR, "Rita Moss")
+        sign_in(rita, login_id)
+        assert rita.get("/regulator/?sort=name").status_code == 200
+        with unit_of_work():
+            change(market)
+
+        sign_in(elsewhere, login_id)
+        pages = [TOKEN.sub("", client.get("/regulator/").text) for client in (rita, elsewhere)]
+
+        assert pages[0] == pages[1]
+
+    def test_is_ordered_otherwise_without_reading_it_all_again(self, market: Market, app: Flask) -> None:
+        rita = app.test_client()
+        sign_in(rita, make_login(Audience.REGULATOR, "Rita Moss"))
+        counts = []
+        for address in ("/regulator/", "/regulator/?sort=name"):
+            with statements() as told:
+                rita.get(address)
+            counts.append(len(told))
+
+        assert counts[0] > counts[1] <= 4, "who asks and what waits, the members; and both again at the end"
+
     def test_is_written_anew_for_another_member(self, market: Market, app: Flask) -> None:
         rita = app.test_client()
         sign_in(rita, make_login(Audience.REGULATOR, "Rita Moss"))

@@ -83,3 +83,12 @@ class TestOfMarket:
 
         assert (first, second) == ({1: -1, 2: -2}, {2: -2, 3: -3})
         assert asked == [[1, 2], [3, 9]]
+
+
+class TestOfFacts:
+    def test_is_read_anew_with_other_facts_only_and_kept_once(self, app: Flask) -> None:
+        answers = iter(["first", "second", "third"])
+
+        told = [remembered.of_facts("of a test", facts, lambda: next(answers)) for facts in (1, 1, 2, 2, 1)]
+
+        assert told == ["first", "first", "second", "second", "third"]
