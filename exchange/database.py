@@ -166,6 +166,8 @@ _writing: contextvars.ContextVar[bool] = contextvars.ContextVar("writing", defau
 # Serialization failure; deadlock; and a unique key that somebody else took between our question and our insert:
 # asked again, the question finds his row, and the answer is a refusal in words.
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "23505"})
+# With these words the server ends a connection. Whether we hear them or find the line dead is a matter of luck.
+_FAREWELLS: Final = frozenset({"57P01", "57P02"})
 RETRIES = 5
 # Nobody waits longer for a repetition to begin: a page has its reader, a worker of the web server its time limit.
 PATIENCE_SECONDS = 10
@@ -243,7 +245,7 @@ def _commit(session: Session) -> None:
         session.commit()
     except DBAPIError as error:
         session.rollback()
-        if mark is None or not error.connection_invalidated or not commits.was_committed(db.engine, mark):
+        if mark is None or not _is_lost(error) or not commits.was_committed(db.engine, mark):
             raise
 
 
@@ -298,8 +300,13 @@ def is_transient(error: DBAPIError) -> bool:
     if getattr(error.orig, "sqlstate", None) in RETRIED_SQLSTATES:
         return True
     # Without a state it is not the server that speaks, but our side, which has lost it or did not reach it.
-    is_lost = isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) is None
-    return error.connection_invalidated or is_lost
+    is_silent = isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) is None
+    return is_silent or _is_lost(error)
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the connection is gone: SQLAlchemy has noticed it, or the server has said so."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _FAREWELLS
 
 
 class Driver(NamedTuple):
@@ -345,7 +352,7 @@ def told_by_sqlalchemy(connection: Connection, statement: str | None = None) -> 
 def of_sqlalchemy(error: Exception, connection: Connection, statement: str | None = None) -> DBAPIError:
     """The error of SQLAlchemy's for one of the driver's; a lost connection is given up."""
     dialect = connection.dialect
-    is_lost = dialect.is_disconnect(cast(Any, error), None, None)
+    is_lost = getattr(error, "sqlstate", None) in _FAREWELLS or dialect.is_disconnect(cast(Any, error), None, None)
     if is_lost:
         connection.invalidate(error)
     base = dialect.loaded_dbapi.Error
