@@ -217,7 +217,8 @@ def payers(theirs: ColumnElement[bool]) -> Select[str, date, date, int, int, int
         )
         .select_from(e)
         .join(Organization, Organization.id == e.employer_id)
-        .outerjoin(c, (c.employer_id == e.employer_id) & (c.benefit_account_id == e.benefit_account_id))
+        # A sum, so that SQLite cannot go through all that an employer has ever reported, but takes the account's own.
+        .outerjoin(c, (c.employer_id + 0 == e.employer_id) & (c.benefit_account_id == e.benefit_account_id))
         .outerjoin(r, r.id == c.remittance_id)
         .where(theirs)
         .group_by(Organization.name, e.employer_id, e.first_worked_on, e.last_worked_on)

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from enrollment import contributions, overview, registration, windows
-from enrollment.models import BenefitAccount, Employer
+from enrollment.models import BenefitAccount, Employer, Employment
 from enrollment.overview import ContributionState
 from enrollment.registration import Person
 from exchange import clock
@@ -83,6 +84,17 @@ class TestPayers:
         for name, payer in payers.items():
             posted = [one.cents for one in listed if one.employer == name and one.state is ContributionState.POSTED]
             assert (sum(posted), len(posted)) == (payer.paid_cents, payer.contributions)
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_are_read_from_the_accounts_own_contributions(self, market: Market, ada: int) -> None:
+        asked = overview.payers(Employment.benefit_account_id == ada).compile(
+            dialect=db.engine.dialect, compile_kwargs={"literal_binds": True}
+        )
+
+        plan = str(db.session.execute(text(f"EXPLAIN QUERY PLAN {asked}")).all())
+
+        assert "ix_contribution_benefit_account_id" in plan
+        assert "ix_contribution_employer_id" not in plan
 
     def test_each_contribution_says_how_it_was_computed_and_what_lateness_added(self, market: Market, ada: int) -> None:
         ids = list(db.session.execute(overview.contributions_of(ada)).scalars())
