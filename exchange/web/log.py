@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -36,7 +37,7 @@ def init_app(app: Flask) -> None:
 
 def begin(style: str, *, stream: TextIO | None = None) -> None:
     """Let every line of this process be JSON (``json``) or text for people, on standard error."""
-    out = stream or sys.stderr
+    out: Any = _Spared(stream or sys.stderr)
     is_json = style == "json"
     shown: Any = (
         structlog.processors.JSONRenderer(sort_keys=False) if is_json else structlog.dev.ConsoleRenderer(colors=False)
@@ -57,6 +58,23 @@ def begin(style: str, *, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+
+
+class _Spared:
+    """A stream whose disk may be full and whose reader may be gone: the line is lost, the work it tells of is not."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or do without."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Let it be seen, or do without."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Plain(logging.Formatter):

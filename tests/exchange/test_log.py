@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -23,6 +24,14 @@ from tests.support.signing_in import post, sign_in
 PASSWORD = "seven green boats"
 
 pytestmark = pytest.mark.parametrize("engine_name", ["sqlite"])
+
+
+class FullDisk(io.StringIO):
+    """Where nothing can be written any more."""
+
+    def write(self, text: str, /) -> int:
+        """Say so."""
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.fixture
@@ -58,6 +67,11 @@ class TestRequest:
             "audience": "worker",
             "level": "info",
         }
+
+    def test_is_answered_though_the_disk_of_the_log_is_full(self, client: FlaskClient, written: io.StringIO) -> None:
+        log.begin("json", stream=FullDisk())
+
+        assert client.get("/healthz").status_code == 200
 
     def test_to_nowhere_leaves_no_address(self, client: FlaskClient, written: io.StringIO) -> None:
         client.get("/PB-ABCD-EFGH-3/ada.flores@example.org")

@@ -89,6 +89,40 @@ class TestSetting:
         assert set(given) <= NAMES | OTHERS
 
 
+class TestProxy:
+    """Nobody's slow line may hold a web worker: what stands in front takes requests and answers whole."""
+
+    def test_hands_requests_on_and_takes_answers_as_a_whole(self) -> None:
+        says = directives()
+
+        assert says["proxy_request_buffering"] == says["proxy_buffering"] == "on"
+        assert int(says["proxy_max_temp_file_size"].removesuffix("m")) >= 1024
+        assert {"client_header_timeout", "client_body_timeout", "send_timeout"} <= set(says)
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_has_the_limits_of_program_and_web_server(self, app: Flask) -> None:
+        says = directives()
+        (answers_within,) = re.findall(
+            r"^timeout = (\d+)$", (DEPLOY / "gunicorn.conf.py").read_text("utf-8"), re.MULTILINE
+        )
+
+        assert says["client_max_body_size"] == f"{app.config['MAX_CONTENT_LENGTH'] // 2**20}m"
+        assert int(says["proxy_read_timeout"].removesuffix("s")) > int(answers_within)
+
+    def test_passes_what_the_program_believes(self) -> None:
+        passed = re.findall(r"proxy_set_header (\S+) (\S+);", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+
+        assert dict(passed) == {
+            "Host": "$host", "X-Forwarded-For": "$proxy_add_x_forwarded_for", "X-Forwarded-Proto": "$scheme",
+        }  # fmt: skip
+
+
+def directives() -> dict[str, str]:
+    """What the proxy's configuration says, by its word."""
+    lines = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\s*([a-z_]+) ([^;{]+);", lines, re.MULTILINE))
+
+
 class TestHandbook:
     @pytest.mark.parametrize("engine_name", ["sqlite"])
     def test_names_every_figure_and_no_other(self, app: Flask) -> None:
