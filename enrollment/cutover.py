@@ -14,15 +14,18 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, select, union_all
 
+from enrollment import switching
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
 from enrollment.pieces import Piece
 from exchange import audit, settlement
-from exchange.database import core, db
+from exchange.database import core, db, is_sqlite
 from exchange.identity.actors import Actor
+from exchange.identity.organizations import Organization, exchange_id
 from exchange.ledger import invariants
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance
 from exchange.ledger.journal import LedgerTransfer
 from exchange.money import Unit
+from exchange.scheduler.jobs import PutOff
 from providers.models import Package, PackageVersion, VersionState
 
 
@@ -149,8 +152,15 @@ def obligations_of(which: ColumnElement[bool]) -> list[settlement.Gross]:
 
 
 def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
-    """Net what the cutover moved, once every switch of the window is carried out."""
+    """Net what the cutover moved, once every switch of the window is carried out. The caller holds the window.
+
+    Raises ``PutOff`` while an order is open that nobody could take, because somebody holds it: he may carry it out
+    (and what he moves would be netted by nobody), give it up, or let it go.
+    """
     assert window.effective_at is not None, "an open enrollment has an effective instant"
+    # Asked first: whoever held an order that is not open any more has committed, so that the sums below count him.
+    if switching.has_orders(window.id):
+        raise PutOff(_l("Somebody holds a switch of this cutover just now: it is netted once that one is decided."))
     settlement.settle(
         reference_of(window),
         obligations=obligations_of(Switch.window_id == window.id),
@@ -160,6 +170,17 @@ def finish(window: EnrollmentWindow, *, by: Actor, at: datetime) -> None:
     )
     window.cut_over_at = at
     audit.record("window.cut_over", f"window:{window.id}", by=by, at=at)
+
+
+def hold_others() -> None:
+    """Let nobody else carry out or net switches outside of open enrollments until the transaction ends.
+
+    What is netted is told from what was netted before by its instant. So the instant of a batch, or of a netting, is
+    to be read after this: one that was read before could lie on the wrong side of somebody else's.
+    """
+    if not is_sqlite():
+        exchange = Organization.id == exchange_id()
+        db.session.execute(select(Organization.id).where(exchange).with_for_update(key_share=True))
 
 
 def settle_others(*, by: Actor, at: datetime) -> int:

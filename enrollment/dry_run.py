@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, ColumnElement, func, select
 
-from enrollment import switching
+from enrollment import cutover_control, switching
 from enrollment.models import EnrollmentWindow, Switch
 from enrollment.rehearsal import Rehearsal
 from exchange.database import db, in_unit_of_work
@@ -133,6 +133,7 @@ def tried(
 
 
 def _batch(window_id: int, after: int, *, policy: Policy, by: Actor, at: datetime, limit: int) -> _Back:
+    cutover_control.held(window_id, shared=True)  # it is not netted without those whom we hold and let go again
     due = switching.due(at, window_id).where(Switch.id > after)
     ids = due.limit(limit).subquery()
     last_id = db.session.execute(select(func.max(ids.c.id))).scalar_one()

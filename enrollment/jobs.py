@@ -12,13 +12,16 @@ from functools import partial
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
-from enrollment import cutover, cutover_control, rolling_back, special, switching, windows
+from enrollment import cutover, cutover_control, rolling_back, special, switch_list, switching, windows
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Switch, SwitchState, WindowKind
 from exchange import calendar, clock
-from exchange.database import db, in_unit_of_work
+from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.scheduler.jobs import Due, Hold, PutOff, Sentence, daily_job, job, long_job
+
+COUNTED_EVERY = timedelta(seconds=10)
+"""How old what a running cutover says of itself may be, as far as it is not its own doing."""
 
 
 @daily_job(
@@ -152,11 +155,11 @@ def _waiting_cutover(now: datetime) -> Sentence | None:
 def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
     """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill or a pause."""
     plan_year = key.partition("/")[0]
-    began, start = clock.now(), switching.progress(_window_of(plan_year).id)
+    far = _HowFar(plan_year)
 
     def batch(carried_before: int) -> int:
         at = clock.now()
-        hold(_pace(start, carried_before, at - began))
+        hold(far.words(carried_before, at=at))
         window = cutover_control.held(_window_of(plan_year).id, shared=True)
         if carried := cutover_control.carry_batch(window, by=by, at=at):
             return carried
@@ -167,7 +170,8 @@ def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
             cutover.finish(window, by=by, at=at)
         return carried
 
-    return f"{_all_of(batch):,} switches carried out"
+    here, done = _all_of(batch), switching.progress(_window_of(plan_year).id).done
+    return f"{done:,} switches carried out" + (f", {here:,} of them in this run" if here != done else "")
 
 
 def _roll_backs_due(_now: datetime) -> Sequence[Due]:
@@ -213,12 +217,30 @@ def _all_of(batch: Callable[[int], int]) -> int:
     return carried
 
 
-def _pace(start: switching.Progress, carried: int, since: timedelta) -> str:
-    """How far it is, how fast, and how long it takes yet; counted along, so that no batch counts all switches."""
-    done = start.done + carried
-    words = f"{done:,} of {start.total:,} workers"
-    rate = carried / max(since.total_seconds(), 0.001)
-    return f"{words}, {rate:,.0f} a second, {(start.total - done) / rate:,.0f} s left" if carried else words
+class _HowFar:
+    """How far a cutover is, in words, whoever carries it out.
+
+    All switches are counted now and then only, and what is carried out here is added in between: so no batch has to
+    wait until a million are counted.
+    """
+
+    def __init__(self, plan_year: str) -> None:
+        self._plan_year = plan_year
+        self._counted: tuple[switch_list.Pace, int, datetime] | None = None
+
+    def words(self, carried: int, *, at: datetime) -> str:
+        """``carried``: how many switches this run has carried out itself."""
+        if self._counted is None or at - self._counted[2] >= COUNTED_EVERY:
+            allow_long_statements()
+            self._counted = switch_list.pace(_window_of(self._plan_year), at=at), carried, at
+        counted, carried_then, _ = self._counted
+        pace = counted.further(carried - carried_then, at=at)
+        words = f"{pace.done:,} of {pace.total:,} workers"
+        if not pace.per_second:
+            return words
+        return f"{words}, {pace.per_second:,} a second" + (
+            f", {pace.seconds_left:,} s left" if pace.seconds_left else ""
+        )
 
 
 def _others_due(now: datetime) -> Sequence[Due]:
@@ -254,6 +276,7 @@ def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG0
 
     def batch(carried_before: int) -> int:
         hold(f"{carried_before:,} workers")
+        cutover.hold_others()
         at = clock.now()
         others = switching.due(at).where(Switch.window_id.is_(None))
         carried = switching.carry_out(others, policy=versions.at_instant(at), by=by, at=at)

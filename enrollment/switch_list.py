@@ -12,6 +12,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, func, select
 
+from enrollment import cutover_control
 from enrollment.models import BenefitAccount, EnrollmentWindow, Switch, SwitchCause, SwitchState
 from exchange.database import core, db
 from exchange.errors import NotFound
@@ -45,6 +46,12 @@ class Pace:
     seconds_left: int | None
     began_at: datetime | None
     last_at: datetime | None
+
+    def further(self, workers: int, *, at: datetime) -> Pace:
+        """The same at ``at``, when so many workers more have been carried out. Pure."""
+        last_at = at if workers else self.last_at
+        began_at = self.began_at or last_at
+        return _reckoned(self.done + workers, self.remaining - workers, self.abandoned, (began_at, last_at), until=at)
 
 
 def listed(wanted: Wanted) -> Select[*tuple[Any, ...]]:
@@ -94,7 +101,14 @@ def one(switch_id: int) -> Any:
 
 
 def held(switch_id: int) -> Switch:
-    """The switch itself, held until the transaction ends, so that no cutover carries it out meanwhile."""
+    """The switch itself, held until the transaction ends, so that no cutover carries it out meanwhile.
+
+    Its window is held before it, as whoever carries out does, so that none is netted without it either.
+    """
+    of_window = select(Switch.window_id).where(Switch.id == switch_id)
+    window_id = db.session.execute(of_window).scalar_one_or_none()
+    if window_id is not None:
+        cutover_control.held(window_id, shared=True)
     rows = select(Switch).where(Switch.id == switch_id).with_for_update()
     switch = db.session.execute(rows.execution_options(populate_existing=True)).scalar_one_or_none()
     if switch is None:
@@ -113,17 +127,23 @@ def pace(window: EnrollmentWindow, *, at: datetime) -> Pace:
     found = {state: (count, first, last) for state, count, first, last in db.session.execute(rows)}
     done, began_at, last_at = found.get(SwitchState.CARRIED_OUT, (0, None, None))
     ordered = found.get(SwitchState.ORDERED, (0, None, None))[0]
-    ended_at = window.cut_over_at or at
-    seconds = max(1, round((ended_at - began_at).total_seconds())) if began_at is not None else None
-    per_second = None if seconds is None else done // seconds
-    seconds_left = -(-ordered * seconds // done) if ordered and done and seconds is not None else None
+    abandoned = found.get(SwitchState.ABANDONED, (0, None, None))[0]
+    return _reckoned(done, ordered, abandoned, (began_at, last_at), until=window.cut_over_at or at)
+
+
+def _reckoned(
+    done: int, ordered: int, abandoned: int, batches: tuple[datetime | None, datetime | None], *, until: datetime
+) -> Pace:
+    """``batches``: the instants of the first and of the last."""
+    began_at, last_at = batches
+    seconds = max(1, round((until - began_at).total_seconds())) if began_at is not None else None
     return Pace(
         done=done,
         total=done + ordered,
-        abandoned=found.get(SwitchState.ABANDONED, (0, None, None))[0],
+        abandoned=abandoned,
         remaining=ordered,
-        per_second=per_second,
-        seconds_left=seconds_left,
+        per_second=None if seconds is None else done // seconds,
+        seconds_left=-(-ordered * seconds // done) if ordered and done and seconds is not None else None,
         began_at=began_at,
         last_at=last_at,
     )

@@ -121,9 +121,12 @@ def order_window(window: EnrollmentWindow, *, by: Actor, at: datetime) -> int:
 
 
 def order_special(*, by: Actor, at: datetime) -> int:
-    """Turn elections of special enrollments into orders as soon as they take effect. Returns how many."""
+    """Turn elections of special enrollments into orders as soon as they take effect; each once. Returns how many."""
     special = select(EnrollmentWindow.id).where(EnrollmentWindow.kind == WindowKind.SPECIAL)
-    due = Election.window_id.in_(special) & (Election.effective_at <= at)
+    # It stands until its order is carried out: whoever asks in between, after a kill, finds it ordered.
+    order = core(Switch).alias("order_of_it")
+    is_ordered = exists().where(order.c.election_id == Election.id)
+    due = Election.window_id.in_(special) & (Election.effective_at <= at) & ~is_ordered
     # A worker who chooses again at this moment waits, and voids the order of his first choice; or is here first.
     choosers = select(Election.benefit_account_id).where(Election.state == ElectionState.STANDING, due)
     elections.hold_accounts(BenefitAccount.id.in_(choosers))
@@ -193,14 +196,21 @@ def due(at: datetime, window_id: int | None = None) -> Select[int]:
 
     It is the order of their index, so that each batch reads no more of them than it takes.
     """
-    # Written out: an engine that does not know the state yet cannot take the index of those that are ordered.
-    ordered = bindparam(None, SwitchState.ORDERED, type_=Switch.state.type, literal_execute=True)
     statement = (
-        select(Switch.id)
-        .where(Switch.state == ordered, Switch.effective_at <= at)
-        .order_by(Switch.effective_at, Switch.id)
+        select(Switch.id).where(_is_ordered(), Switch.effective_at <= at).order_by(Switch.effective_at, Switch.id)
     )
     return statement if window_id is None else statement.where(Switch.window_id == window_id)
+
+
+def has_orders(window_id: int) -> bool:
+    """Whether an order of the window is open, as is committed: neither carried out nor given up; held or free."""
+    found = select(Switch.id).where(_is_ordered(), Switch.window_id == window_id).limit(1)
+    return db.session.execute(found).first() is not None
+
+
+def _is_ordered() -> ColumnElement[bool]:
+    # Written out: an engine that does not know the state yet cannot take the index of those that are ordered.
+    return Switch.state == bindparam(None, SwitchState.ORDERED, type_=Switch.state.type, literal_execute=True)
 
 
 def carry_out(which: Select[int], *, policy: Policy, by: Actor, at: datetime, limit: int = BATCH) -> int:

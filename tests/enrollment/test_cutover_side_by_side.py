@@ -1,19 +1,25 @@
-"""May somebody carry out batches beside the scheduler, and does the netting wait for his last one?"""
+"""May somebody carry out batches beside the scheduler, and is nothing netted without what he holds?"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from sqlalchemy import Engine, event, func, select
 
-from enrollment import cutover, cutover_control, jobs, switching
+from enrollment import cutover, cutover_control, dry_run, jobs, switch_list, switching
 from enrollment.models import EnrollmentWindow
 from exchange import clock, settlement
 from exchange.database import db, in_unit_of_work, is_sqlite, unit_of_work
 from exchange.ledger import invariants
+from exchange.scheduler.jobs import PutOff
+from exchange.settlement import SettlementObligation
 from tests.support.enrollment_makers import BY, EFFECTIVE, LEAVE, Town
 
 PATIENCE = 20  # seconds after which a test gives up waiting for another thread
@@ -57,7 +63,7 @@ class TestHelpOut:
         assert answer.output.startswith("3 workers carried out from here")
         assert switching.progress(town.window.id) == switching.Progress(3, 3)
         assert netted(town) is None
-        assert run_job() == "0 switches carried out"
+        assert run_job() == "3 switches carried out, 0 of them in this run"
         assert netted(town) == 3
         assert invariants.broken() == []
 
@@ -100,6 +106,174 @@ class TestCutoverJob:
             beside, told = pool.submit(helper), pool.submit(job)
             beside.result(PATIENCE)
 
-            assert told.result(PATIENCE) == "0 switches carried out"
+            assert told.result(PATIENCE) == "3 switches carried out, 0 of them in this run"
         assert netted(town) == 3
         assert invariants.broken() == []
+
+
+@contextmanager
+def beside(app: Flask, deed: Callable[[Callable[[], None]], object]) -> Iterator[Callable[[], None]]:
+    """Somebody at a connection of his own, who goes on with his deed where it asks to wait once he is told to."""
+    db.session.remove()
+    waits, may_go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        assert may_go_on.wait(PATIENCE)
+
+    def run() -> None:
+        with app.app_context():
+            deed(wait)
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(run)
+        assert waits.wait(PATIENCE) or done.result()
+
+        def go_on() -> None:
+            may_go_on.set()
+            done.result(PATIENCE)
+
+        try:
+            yield go_on
+        finally:
+            go_on()
+
+
+@contextmanager
+def in_the_middle_of_a_batch(deed: Callable[[], None]) -> Iterator[None]:
+    """Do it when the batch of this thread has moved balances and begins memberships."""
+
+    def listen(_connection: object, _cursor: object, asked: str, *_: object) -> None:
+        if asked.startswith("INSERT INTO membership ") and threading.current_thread() is mine:
+            deed()
+
+    mine = threading.current_thread()
+    event.listen(Engine, "before_cursor_execute", listen)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", listen)
+
+
+def soon(deed: Callable[[], None]) -> None:
+    """Have it done in a moment, while we do something else."""
+    threading.Timer(A_MOMENT, deed).start()
+
+
+class TestFinish:
+    def test_is_put_off_while_an_order_is_open(self, town: Town) -> None:
+        town.carry_out(limit=2)
+
+        with pytest.raises(PutOff):
+            in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
+
+        assert netted(town) is None
+        assert town.window.cut_over_at is None
+        assert run_job() == "3 switches carried out, 1 of them in this run"
+        assert netted(town) == 3
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+class TestCutoverJobBesideSomebody:
+    def test_says_how_far_it_is_whoever_carries_out(self, app: Flask, town: Town) -> None:
+        said: list[str] = []
+
+        def help_out() -> None:
+            with app.app_context():
+                assert town.carry_out(limit=2) == 2
+                in_unit_of_work(lambda: clock.move_demo_clock(to=clock.now() + jobs.COUNTED_EVERY))
+
+        def hold(progress: str | None = None, /) -> None:
+            said.append(progress or "")
+            if len(said) == 1:
+                with ThreadPoolExecutor(1) as pool:
+                    pool.submit(help_out).result(PATIENCE)
+
+        jobs.cut_over("2027", hold=hold, by=BY)
+
+        assert [words.partition(",")[0] for words in said] == ["0 of 3 workers", "3 of 3 workers"]
+
+    def test_nets_no_batch_of_a_stranger_away(self, app: Flask, town: Town) -> None:
+        """Who carries out whatever is due holds no window."""
+
+        def stranger(wait: Callable[[], None]) -> None:
+            with unit_of_work():
+                assert switching.carry_out(switching.due(EFFECTIVE), policy=town.policy, by=BY, at=EFFECTIVE) == 3
+                wait()
+
+        with beside(app, stranger) as commit:
+            with pytest.raises(PutOff):
+                run_job()
+            assert netted(town) is None
+            commit()
+
+            assert run_job() == "3 switches carried out, 0 of them in this run"
+        assert netted(town) == 3
+
+    def test_waits_for_a_batch_that_is_only_tried(self, app: Flask, town: Town) -> None:
+        def trial(wait: Callable[[], None]) -> None:
+            with in_the_middle_of_a_batch(wait):
+                list(dry_run.tried(town.window, policy=town.policy, by=BY, at=EFFECTIVE))
+
+        with beside(app, trial) as let_go:
+            soon(let_go)
+
+            assert run_job() == "3 switches carried out"
+        assert netted(town) == 3
+
+    def test_waits_for_who_may_give_a_switch_up_and_does_not(self, app: Flask, town: Town) -> None:
+        def undecided(wait: Callable[[], None]) -> None:
+            with unit_of_work():
+                switch_list.held(1)
+                wait()
+
+        with beside(app, undecided) as leave_it:
+            soon(leave_it)
+
+            assert run_job() == "3 switches carried out"
+        assert netted(town) == 3
+
+
+class TestCarryOutSwitchesJob:
+    @pytest.fixture(autouse=True)
+    def court_orders(self, town: Town) -> None:
+        """Two workers choose for a cause, and it has taken effect."""
+        for number in range(2):
+            self.choose_for_a_cause(town, f"Late{number}")
+        in_unit_of_work(lambda: clock.move_demo_clock(to=EFFECTIVE + timedelta(days=30)))
+
+    @staticmethod
+    def choose_for_a_cause(town: Town, name: str) -> None:
+        at = EFFECTIVE + timedelta(days=3)
+        account_id = town.member(name, package_id=town.harbor, holding=LEAVE)
+        town.open_special(account_id, cause="court_order", event_on=date(2027, 1, 2), at=at)
+        town.choose(account_id, town.valley, at=at, special=True)
+
+    @staticmethod
+    def workers_netted() -> int | None:
+        o = SettlementObligation
+        netted: int | None = db.session.execute(
+            select(func.sum(o.workers)).where(o.component == "paid_leave")
+        ).scalar_one()
+        return netted
+
+    def test_goes_on_after_it_was_killed_between_order_and_batch(self, town: Town) -> None:
+        in_unit_of_work(lambda: switching.order_special(by=BY, at=clock.now()))
+
+        told = jobs.carry_out_switches("1:1", hold=lambda _progress=None, /: None, by=BY)
+
+        assert told == "2 switches carried out"
+        assert self.workers_netted() == 2
+
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_nets_what_another_run_of_it_carries_out_meanwhile(self, app: Flask, town: Town) -> None:
+        def another_run(wait: Callable[[], None]) -> None:
+            with in_the_middle_of_a_batch(wait):
+                jobs.carry_out_switches("1:1", hold=lambda _progress=None, /: None, by=BY)
+
+        with beside(app, another_run) as go_on:
+            self.choose_for_a_cause(town, "Latest")
+            soon(go_on)
+            jobs.carry_out_switches("1:2", hold=lambda _progress=None, /: None, by=BY)
+
+        assert self.workers_netted() == 3

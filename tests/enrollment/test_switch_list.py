@@ -67,6 +67,16 @@ class TestPace:
         assert (pace.done, pace.total, pace.remaining) == (1, 4, 3)
         assert pace.seconds_left == 30
 
+    def test_goes_on_by_what_is_known_without_counting_again(self, town: Town) -> None:
+        counted = switch_list.pace(town.window, at=EFFECTIVE)
+        assert counted.further(0, at=EFFECTIVE) == counted
+        for limit in (1, 2):
+            town.carry_out(limit=limit)
+
+            counted = counted.further(limit, at=EFFECTIVE)
+
+            assert counted == switch_list.pace(town.window, at=EFFECTIVE)
+
     def test_does_not_count_what_was_given_up(self, town: Town) -> None:
         in_unit_of_work(lambda: switching.abandon(switch_list.held(1), reason="wrong", by=BY, at=EFFECTIVE))
         town.carry_out()
