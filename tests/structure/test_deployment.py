@@ -67,6 +67,15 @@ def until_options(words: list[str]) -> list[str]:
     return names[:2] if names[:1] in (["db"], ["keys"], ["job"], ["policy"], ["import"], ["cutover"]) else names[:1]
 
 
+class TestUnit:
+    def test_that_keeps_a_folder_keeps_others_out_of_it(self) -> None:
+        # systemd gives the folder a mode of its own at each start, whatever it was installed with.
+        keeping = [text for unit in UNITS if "\nStateDirectory=" in (text := unit.read_text(encoding="utf-8"))]
+
+        assert len(keeping) == 2
+        assert all("\nStateDirectoryMode=0700\n" in text for text in keeping)
+
+
 class TestSetting:
     def test_of_the_environment_file_is_one(self) -> None:
         given = re.findall(r"^([A-Z_]+)=", (DEPLOY / "exchange.env").read_text(encoding="utf-8"), re.MULTILINE)
