@@ -29,6 +29,7 @@ from exchange.database import db, is_sqlite
 Question = Select[*tuple[Any, ...]]
 asked = Signal("sent with the words of each question, for those who count them")
 _BROKEN = (psycopg.OperationalError, psycopg.InterfaceError)
+_TOO_LONG = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
 
 
 class Glance:
@@ -53,7 +54,7 @@ class Glance:
         parameters = compiled.parameters(given)
         try:
             return _at_the_driver(compiled.words, parameters)
-        except psycopg.errors.QueryCanceled as error:  # it took too long, and would again
+        except _TOO_LONG as error:  # and it would again: who asked has waited once
             raise OperationalError(compiled.words, None, error) from error
         except _BROKEN:
             try:

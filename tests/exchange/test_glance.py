@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
 
 import psycopg
@@ -25,6 +26,15 @@ BY_NAME = Glance(
         Login.name == bindparam("name", type_=Text), Login.audience == Audience.WORKER
     )
 )
+
+
+def limit(setting: str) -> None:
+    """Let the connection that is asked next be patient for a moment only; a new one would be as patient as ever."""
+    db.session.remove()
+    connection = db.engine.raw_connection()
+    connection.driver_connection.execute(f"SET {setting} = '20ms'")  # type: ignore[union-attr]
+    connection.commit()
+    connection.close()
 
 
 class TestGlance:
@@ -64,14 +74,23 @@ class TestGlance:
 
     @pytest.mark.parametrize("engine_name", ["postgresql"])
     def test_that_took_too_long_is_not_asked_once_more(self, app: Flask) -> None:
-        db.session.remove()
-        connection = db.engine.raw_connection()
-        connection.driver_connection.execute("SET statement_timeout = '20ms'")  # type: ignore[union-attr]
-        connection.commit()
-        connection.close()
+        limit("statement_timeout")
 
         with pytest.raises(OperationalError, match="statement timeout"):
             Glance(lambda: select(func.pg_sleep(0.2))).row()
+
+    @pytest.mark.parametrize("engine_name", ["postgresql"])
+    def test_that_waited_for_a_lock_does_not_wait_once_more(self, app: Flask) -> None:
+        make_login(Audience.WORKER, "Ada Flores")
+        limit("lock_timeout")
+
+        with psycopg.connect(db.engine.url.set(drivername="postgresql").render_as_string(False)) as other:
+            other.execute("LOCK TABLE login IN ACCESS EXCLUSIVE MODE")
+            set_free = threading.Timer(0.5, other.rollback)  # whoever asks once more is answered then
+            set_free.start()
+            with pytest.raises(OperationalError, match="lock timeout"):
+                BY_NAME.row(name="Ada Flores")
+            set_free.join()
 
     @pytest.mark.parametrize("engine_name", ["postgresql"])
     def test_says_in_the_usual_way_that_there_is_no_database(self, app: Flask) -> None:
