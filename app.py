@@ -92,7 +92,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
 def _add_commands(app: Flask) -> None:
     importing = exchange.commands.import_group()
     for command in (command for importers in IMPORTERS for command in importers):
-        importing.add_command(command)
+        importing.add_command(exchange.commands.in_words(command))
     app.cli.add_command(importing)
     for command in (command for commands in COMMANDS for command in commands):
-        app.cli.add_command(command)
+        app.cli.add_command(exchange.commands.in_words(command))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from exchange import clock, database_commands
 from exchange.database import in_unit_of_work
@@ -27,6 +31,31 @@ from exchange.scheduler.commands import (
 def import_group() -> click.Group:
     """``flask import``; ``app.py`` adds each package's ``IMPORTERS``."""
     return click.Group("import", help="Bring published files in.")
+
+
+def in_words(command: click.Command) -> click.Command:
+    """Let the command, or each of the group, end with one sentence where the database is away."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            in_words(one)
+    elif command.callback is not None and not hasattr(command.callback, "__wrapped_in_words__"):
+        command.callback = _in_words(command.callback)
+    return command
+
+
+def _in_words(work: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(work)
+    def told(*arguments: Any, **given: Any) -> Any:
+        try:
+            return work(*arguments, **given)
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            why = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            raise click.ClickException(
+                f"The database does not answer: {why}. What was committed stays; say the command again."
+            ) from error
+
+    told.__wrapped_in_words__ = True  # type: ignore[attr-defined]  # commands outlive the program that they are added to
+    return told
 
 
 @click.command("invite")

@@ -8,9 +8,10 @@ from datetime import datetime
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
+from sqlalchemy import text
 
 from exchange import clock, connections, health
-from exchange.database import allow_long_statements
+from exchange.database import allow_long_statements, db
 from exchange.errors import Refusal
 from exchange.identity.actors import system_actor
 from exchange.ledger import invariants
@@ -113,6 +114,7 @@ def _app() -> Flask:
 @with_appcontext
 def ready_command(*, wants_scheduler: bool) -> None:
     """Say what keeps the program from its work; exit status 1 when something does."""
+    db.session.execute(text("SELECT 1"))  # where it is not answered, the error says more than a page may
     found = health.readiness()
     troubles = list(found.troubles)
     if wants_scheduler and not found.scheduler_leads:

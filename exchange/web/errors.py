@@ -6,6 +6,7 @@ People get a page in plain words: what is wrong, where they can go on, and an id
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -27,6 +28,8 @@ from exchange.errors import Refusal
 
 RETRY_AFTER_SECONDS = 5
 _RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+# A disk, ours or that of temporary files, which takes nothing now; too many files open at once.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 _READ_ONLY = "25006"  # what a server says that was set back to follow another one
 
 
@@ -95,6 +98,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, stale_form)
     for database_error in (DBAPIError, PoolTimeout):
         app.register_error_handler(database_error, database_unavailable)
+    app.register_error_handler(OSError, no_room)
     for code in default_exceptions:
         app.register_error_handler(code, http_error)
 
@@ -116,6 +120,14 @@ def stale_form(_error: CSRFError) -> ResponseReturnValue:
 def database_unavailable(error: DBAPIError | PoolTimeout) -> ResponseReturnValue:
     """The database is locked or away: 503, try again. Anything else that it says is our fault: 500."""
     if isinstance(error, DBAPIError) and not _passes(error):
+        raise error
+    body, status = _answer(503, EXPLANATIONS[503], code="busy")
+    return body, status, _RETRY_AFTER
+
+
+def no_room(error: OSError) -> ResponseReturnValue:
+    """A file that was sent finds no room until it is read: 503, try again. Anything else is our fault: 500."""
+    if error.errno not in _NO_ROOM:
         raise error
     body, status = _answer(503, EXPLANATIONS[503], code="busy")
     return body, status, _RETRY_AFTER
@@ -151,7 +163,7 @@ def _passes(error: DBAPIError) -> bool:
     if not isinstance(error.orig, sqlite3.Error):
         is_away = isinstance(error, OperationalError | InterfaceError)
         return is_away or is_transient(error) or getattr(error.orig, "sqlstate", None) == _READ_ONLY
-    words = ("locked", "busy", "unable to open", "disk")
+    words = ("locked", "busy", "unable to open", "disk", "readonly")
     return isinstance(error, OperationalError) and any(word in str(error.orig) for word in words)
 
 

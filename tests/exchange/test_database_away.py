@@ -84,6 +84,20 @@ class TestAway:
         assert [answer.status_code for answer in answers] == [503, 503]
 
 
+class TestCommand:
+    @pytest.mark.parametrize(
+        "words",
+        [("ready",), ("job", "list"), ("cutover", "help-out", "2027"), ("cutover", "pause", "2027", "--reason=x")],
+    )
+    def test_says_so_in_a_sentence(self, app: Flask, words: tuple[str, ...]) -> None:
+        with away():
+            answer = app.test_cli_runner().invoke(args=words)
+
+        assert answer.exit_code == 1
+        assert answer.output.startswith("Error: The database does not answer: connection failed")
+        assert "Traceback" not in answer.output
+
+
 class TestCutOff:
     @pytest.mark.parametrize("fails_first", [False, True])
     def test_once_it_is_written_a_page_is_still_answered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 
 import pytest
@@ -71,7 +72,10 @@ class TestDatabase:
             OperationalError("SELECT 1", {}, SerializationFailure("could not serialize access")),
             OperationalError("SELECT 1", {}, QueryCanceled("canceling statement due to statement timeout")),
             OperationalError("SELECT 1", {}, LockNotAvailable("canceling statement due to lock timeout")),
+            OperationalError("INSERT", {}, sqlite3.OperationalError("attempt to write a readonly database")),
             PoolTimeout("no connection is free"),
+            OSError(errno.ENOSPC, "No space left on device"),
+            OSError(errno.EROFS, "Read-only file system"),
         ],
     )
     def test_that_is_busy_or_away_asks_to_come_again(self, app: Flask, client: FlaskClient, error: Exception) -> None:
@@ -81,6 +85,12 @@ class TestDatabase:
 
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, str(errors.RETRY_AFTER_SECONDS))
         assert "nothing was changed" in answer.text
+
+    def test_is_not_what_a_file_lacks_that_is_missing(self, app: Flask, client: FlaskClient) -> None:
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        failing_with(app, FileNotFoundError(errno.ENOENT, "No such file or directory"))
+
+        assert client.get("/raise").status_code == 500
 
     def test_that_lacks_a_table_is_our_fault(self, client: FlaskClient) -> None:
         assert client.get("/fail/schema").status_code == 500
