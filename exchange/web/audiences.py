@@ -115,13 +115,24 @@ def audience_of(app: Flask, endpoint: str | None) -> Audience | None:
 
 def navigation(audience: Audience) -> list[NavLink]:
     """The audience's navigation; the present page is marked ``page``, the section it stands in ``true``."""
-    entries: list[NavEntry] = current_app.extensions.get(_EXTENSION, {}).get(audience, [])
+    links = zip(_entries(audience), present_in_navigation(audience), strict=True)
+    return [NavLink(address_of(entry.endpoint), str(entry.label), current) for entry, current in links]
+
+
+def present_in_navigation(audience: Audience) -> tuple[str | None, ...]:
+    """For each entry of the audience's navigation its mark: all that differs there from page to page."""
+    entries = _entries(audience)
     urls = [address_of(entry.endpoint) for entry in entries]
-    exact = request.endpoint
+    path, exact = request.path, request.endpoint
     # The first entry is the audience's home; every other page stands below it and none is a part of it.
-    sections = [url for url in urls[1:] if request.path.startswith(url.rstrip("/") + "/")]
+    sections = [url for url in urls[1:] if path.startswith(url.rstrip("/") + "/")]
     section = max(sections, key=len, default=None)
-    return [
-        NavLink(url, str(entry.label), "page" if entry.endpoint == exact else "true" if url == section else None)
+    return tuple(
+        "page" if entry.endpoint == exact else "true" if url == section else None
         for entry, url in zip(entries, urls, strict=True)
-    ]
+    )
+
+
+def _entries(audience: Audience) -> list[NavEntry]:
+    found: list[NavEntry] = current_app.extensions.get(_EXTENSION, {}).get(audience, [])
+    return found

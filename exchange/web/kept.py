@@ -40,7 +40,8 @@ _PROGRAM: Final = "digest_of_program"
 _LONGEST_ADDRESS: Final = 2_000
 # Nobody outside can write a hole into a page: the word is made when the process starts.
 _WORD: Final = secrets.token_hex(16)
-_HOLE: Final = re.compile(f"hole-{_WORD}-(name|token)")
+HOLE: Final = re.compile(f"hole-{_WORD}-(name|token|here)")
+"""Splits what was written with holes: text, name of a hole, text, …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +141,24 @@ def of_the_market() -> Facts[Moment]:
 def render(template: str, **values: Any) -> str:
     """As Flask's; on a page that is being kept, with holes where the person's own stands."""
     if g.get("keeps_page"):
-        nameless = replace(access.current_actor(), name=f"hole-{_WORD}-name")
+        nameless = replace(access.current_actor(), name=hole("name"))
         values |= {"csrf_token": token, "current_actor": lambda: nameless}
     return render_template(template, **values)
 
 
+def hole(name: str) -> str:
+    """What stands for something of a request's own in what is written for many: see ``HOLE``."""
+    return f"hole-{_WORD}-{name}"
+
+
 def token() -> str:
     """What templates and macros call ``csrf_token``: on a page that is being kept, the hole for it."""
-    return f"hole-{_WORD}-token" if g.get("keeps_page") else str(generate_csrf())
+    return hole("token") if g.get("keeps_page") else str(generate_csrf())
+
+
+def name() -> str:
+    """Who is signed in; on a page that is being kept, the hole for it."""
+    return hole("name") if g.get("keeps_page") else access.current_actor().name
 
 
 def _may_be_kept() -> bool:
@@ -169,7 +180,7 @@ def _write(write: Callable[[], str]) -> Written:
     finally:
         g.keeps_page = False
     assert current_app.config["WTF_CSRF_FIELD_NAME"] not in g, "a kept page holds nobody's token"
-    return Written(tuple(piece.encode() for piece in _HOLE.split(text)))
+    return Written(tuple(piece.encode() for piece in HOLE.split(text)))
 
 
 def _filled(written: Written, actor: Actor) -> bytes:

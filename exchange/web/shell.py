@@ -18,7 +18,7 @@ from jinja2 import StrictUndefined
 
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
-from exchange.web import errors, filters, kept, language, safety, tables
+from exchange.web import errors, filters, frame, kept, language, safety, tables
 from exchange.web.audiences import NavLink, navigation
 from exchange.web.sparing import SparingDomain, address_of
 
@@ -54,6 +54,7 @@ def init_app(app: Flask) -> None:
     filters.init_app(app)
     errors.init_app(app)
     kept.init_app(app)
+    frame.init_app(app)
     _prepare_templates(app)
 
 
@@ -69,8 +70,9 @@ def _prepare_templates(app: Flask) -> None:
         csrf_token=kept.token,
         current_actor=access.current_actor,
         current_language=language.current_language,
+        frame_part=frame.part,
         heads=tables.heads,
-        here=here,
+        here=frame.here,
         is_signed_in=is_signed_in,
         last_day=filters.last_day,
         nav_links=nav_links,
@@ -108,13 +110,6 @@ def _address_of_file(name: str, version: str, _root: str) -> str:
 def url_if(endpoint: str, **values: Any) -> str | None:
     """The page's address, or None when this app has no such page: for links of the frame."""
     return address_of(endpoint, **values) if endpoint in current_app.view_functions else None
-
-
-def here() -> str:
-    """The present path and query, for a form that leads back to it. After a POST: the path alone."""
-    if request.method != "GET":
-        return request.path
-    return request.full_path.rstrip("?")
 
 
 def is_signed_in() -> bool:

@@ -10,7 +10,9 @@ from tests.support.source import below, files, modules, read
 
 # Flask-Security finds these by their names.
 FOUND_BY_NAME = ("security",)
-REFERENCE = re.compile(r"{%-?\s*(?:extends|include|import|from)\s+(?P<quote>[\"'])(?P<name>.+?)(?P=quote)")
+REFERENCE = re.compile(
+    r"(?:{%-?\s*(?:extends|include|import|from)\s+|{{ frame_part\()(?P<quote>[\"'])(?P<name>.+?)(?P=quote)"
+)
 
 
 def templates() -> set[str]:
