@@ -21,7 +21,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from exchange.database import driver, is_sqlite, told_by_sqlalchemy
 
-_AT_ONCE: Final = 5_000
+# Rows that are sent to PostgreSQL at a time: few, so that it takes them in while the next are put into words.
+_AT_ONCE: Final = 500
 
 
 @contextmanager
