@@ -140,9 +140,7 @@ def card() -> str:
     me = read_self()
     number = me.account.number
     code = qr_svg(number, title=str(_("Account number %(number)s", number=number)))
-    return render_template(
-        "worker/card.html", name=me.worker.legal_name, number=number, code=code, is_new="welcome" in request.args
-    )
+    return render_template("worker/card.html", name=me.worker.legal_name, number=number, code=code)
 
 
 @bp.post("/lock")

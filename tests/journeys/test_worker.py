@@ -15,6 +15,7 @@ from enrollment.models import Election, ElectionState, LeaveRequest, LeaveState
 from exchange.database import db
 from exchange.identity import login
 from exchange.identity.people import Login
+from exchange.outgoing_mail import OutgoingMail
 from tests.support import browser
 from tests.support.signing_in import sign_in
 from tests.support.worker_makers import OFFERINGS, PASSWORD, Market
@@ -61,6 +62,15 @@ def standing() -> list[str]:
     return [state.value for state in db.session.execute(select(Election.state).order_by(Election.id)).scalars()]
 
 
+def link_in_the_last_letter() -> str:
+    """The path of the address in it."""
+    db.session.rollback()
+    body = db.session.execute(select(OutgoingMail.body).order_by(OutgoingMail.id.desc()).limit(1)).scalar_one()
+    found = re.search(r"https?://[^/]+(/\S+)", body)
+    assert found is not None
+    return found[1]
+
+
 class TestRegistering:
     @pytest.mark.parametrize("width", WIDTHS)
     def test_ends_with_the_card(self, page: Page, live_server: str, market: Market, width: int) -> None:
@@ -70,11 +80,20 @@ class TestRegistering:
         page.get_by_label("Full name").fill("Maria  Chen ")
         page.get_by_label("E-mail address").fill("maria@example.org")
         page.get_by_label("Where you live").select_option("Seattle, King County")
-        page.get_by_label("Password").fill(PASSWORD)
 
         page.get_by_role("button", name="Get my number").click()
+        expect(page.get_by_role("heading", name="A letter is on its way")).to_be_visible()
+        expect(page.get_by_text("It goes to maria@example.org")).to_be_visible()
+        check(page)
+        page.goto(live_server + link_in_the_last_letter())
+        page.get_by_label("New password", exact=True).fill(PASSWORD)
+        page.get_by_label("New password, once more").fill(PASSWORD)
+        page.get_by_role("button", name="Save the password").click()
+        expect(page.get_by_text("Your password is changed.")).to_be_visible()
+        enter(page, live_server, "maria@example.org")
+        expect(page.get_by_text("You have chosen nobody yet")).to_be_visible()
 
-        expect(page.get_by_role("heading", name="You are registered")).to_be_visible()
+        page.goto(live_server + "/worker/card")
         expect(page.get_by_text("Maria Chen", exact=True).last).to_be_visible()
         expect(page.get_by_text(re.compile(r"^PB-[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]$"))).to_be_visible()
         check(page)
@@ -86,7 +105,6 @@ class TestRegistering:
         page.goto(live_server + "/register/")
         page.get_by_label("Full name").fill("Maria Chen")
         page.get_by_label("E-mail address").fill("maria at example")
-        page.get_by_label("Password").fill(PASSWORD)
 
         page.get_by_role("button", name="Get my number").click()
 

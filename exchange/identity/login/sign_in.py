@@ -27,6 +27,7 @@ from flask_security import (
     tf_profile_changed,
     user_authenticated,
 )
+from flask_security.recoverable import generate_reset_link
 from passlib.exc import UsedTokenError
 from passlib.totp import TotpMatch
 from sqlalchemy import or_, select, update
@@ -128,6 +129,12 @@ def _settings(app: Flask) -> dict[str, Any]:
         "MULTI_FACTOR_RECOVERY_CODES": True,
         "MULTI_FACTOR_RECOVERY_CODES_N": 10,
     }
+
+
+def password_link(of: Login) -> str:
+    """A link by which whoever gets it chooses the password of this login: once, within ``RESET_WITHIN``."""
+    link, _token = generate_reset_link(of)  # type: ignore[no-untyped-call]  # the library gives no types
+    return str(link)
 
 
 # --- Flask-Security's parts, with our rules -------------------------------------------------------
