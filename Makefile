@@ -37,7 +37,7 @@ fix: .venv/.test ## format, and mend what the linter can mend by itself
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
 
-bench: .venv/.test ## measure (SIZE=full: by hand, an hour or more); JSON lines, and a table in benchmarks/results/
+bench: .venv/.test ## measure (SIZE=full: by hand, some hours); JSON lines, and a table in benchmarks/results/
 	@$(PY) tools/bench.py $(BENCH)
 
 coverage: .venv/.test static/vendor/uswds/.installed .venv/.messages ## run the tests and hold branch coverage against its gates
