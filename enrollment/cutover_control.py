@@ -80,13 +80,13 @@ def must_not_be_paused(window: EnrollmentWindow) -> None:
         raise PutOff(_l("The cutover is paused: what is carried out stays, the rest waits."))
 
 
-def carry_batch(window: EnrollmentWindow, *, by: Actor, at: datetime) -> int:
-    """Carry out a batch of the window's switches, which the caller holds; how many. Raises ``PutOff`` (see above).
+def carry_batch(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int = switching.BATCH) -> int:
+    """Carry out up to ``limit`` of the window's switches, which the caller holds; how many. Raises ``PutOff``.
 
     Several may do so side by side, each a batch of its own: whoever finds none left finds none that is free.
     """
     must_not_be_paused(window)
-    return switching.carry_out(switching.due(at, window.id), policy=versions.at_instant(at), by=by, at=at)
+    return switching.carry_out(switching.due(at, window.id), policy=versions.at_instant(at), by=by, at=at, limit=limit)
 
 
 def pause(window: EnrollmentWindow, *, reason: str, by: Actor, at: datetime) -> None:
