@@ -238,14 +238,17 @@ def unit_of_work() -> Iterator[None]:
 def _commit(session: Session) -> None:
     """Commit. When the connection is lost meanwhile another one is asked what became of it."""
     session.flush()
-    mark = None
-    if session.in_transaction() and not (present := driver()).is_sqlite:
+    mark, present = None, driver() if session.in_transaction() else None
+    if present is not None and not present.is_sqlite:
         mark = commits.mark(present.connection, session.info.get(_NUMBER) or _number(present))
     try:
         session.commit()
     except DBAPIError as error:
+        is_lost = _is_lost(error)
+        if is_lost and present is not None:
+            present.connection.invalidate()  # whoever asks next is not to find it, though its line may seem to be alive
         session.rollback()
-        if mark is None or not _is_lost(error) or not commits.was_committed(db.engine, mark):
+        if mark is None or not is_lost or not commits.was_committed(db.engine, mark):
             raise
 
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, ExceptionContext, event, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from exchange import audit, clock, commits
 from exchange.audit import AuditEvent
 from exchange.commits import Mark, OutcomeUnknown
 from exchange.database import EPOCH, RETRIES, db, in_unit_of_work
-from tests.support.cutting import LOSE_REPLY, LOSE_REQUEST, Proxy, proxy_before
+from tests.support.cutting import (
+    ADMIN_SHUTDOWN,
+    CRASH_SHUTDOWN,
+    LOSE_REPLY,
+    LOSE_REQUEST,
+    Proxy,
+    proxy_before,
+    with_farewell,
+)
 from tests.support.ledger_makers import BY
 
 SERIALIZATION, DEADLOCK, UNIQUE = "40001", "40P01", "23505"
@@ -49,6 +59,21 @@ def noted(subject: str) -> int:
     return found
 
 
+@contextmanager
+def told_at_the_end() -> Iterator[list[str | None]]:
+    """The states of the errors that come meanwhile."""
+    told: list[str | None] = []
+
+    def note_state(context: ExceptionContext) -> None:
+        told.append(getattr(context.original_exception, "sqlstate", None))
+
+    event.listen(db.engine, "handle_error", note_state)
+    try:
+        yield told
+    finally:
+        event.remove(db.engine, "handle_error", note_state)
+
+
 class TestLostAtCommit:
     @pytest.mark.parametrize("asks_the_clock", [True, False])
     @pytest.mark.parametrize(("fault", "tries"), [(LOSE_REPLY, 1), (LOSE_REQUEST, 2)])
@@ -71,6 +96,42 @@ class TestLostAtCommit:
 
         with pytest.raises(OutcomeUnknown):
             commits.was_committed(db.engine, Mark(number, "0000FFFF"))
+
+
+class TestFarewellAtCommit:
+    @pytest.mark.parametrize("sqlstate", [ADMIN_SHUTDOWN, CRASH_SHUTDOWN])
+    @pytest.mark.parametrize(("loss", "tries"), [(LOSE_REPLY, 1), (LOSE_REQUEST, 2)])
+    def test_is_no_answer_and_it_is_done_once(self, proxy: Proxy, loss: str, tries: int, sqlstate: str) -> None:
+        with told_at_the_end() as told:
+            proxy.faults.append(with_farewell(loss, sqlstate))
+
+            assert note("deed:1") == f"tried {tries} times"
+
+        assert noted("deed:1") == 1
+        assert told == [sqlstate]
+
+    @pytest.mark.parametrize("asks_the_clock", [True, False])
+    def test_of_the_server_itself_has_it_done_again(self, app: Flask, asks_the_clock: bool) -> None:
+        address = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        ended: list[int] = []
+
+        def end(connection: Connection) -> None:
+            if not ended:
+                driver: Any = connection.connection.driver_connection
+                ended.append(driver.info.backend_pid)
+                with psycopg.connect(address) as other:
+                    other.execute("SELECT pg_terminate_backend(%s, 5000)", ended)
+
+        db.session.rollback()
+        with told_at_the_end() as told:
+            event.listen(db.engine, "commit", end)
+            try:
+                assert note("deed:1", asks_the_clock=asks_the_clock) == "tried 2 times"
+            finally:
+                event.remove(db.engine, "commit", end)
+
+        assert noted("deed:1") == 1
+        assert told in (["57P01"], [None])
 
 
 class TestRefusedAtCommit:

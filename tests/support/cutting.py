@@ -1,7 +1,8 @@
 """What stands between the program and PostgreSQL, to break what passes?
 
 A small proxy that knows one thing of the protocol: a COMMIT is a simple query. It can lose the request before the
-server sees it, or the server's reply after it was done, or let the server fail with a state of our choice.
+server sees it, or the server's reply after it was done, or let the server fail with a state of our choice. In the
+place of what is lost the client may be told that the server ends the connection, as one does that is shut down.
 """
 
 from __future__ import annotations
@@ -23,12 +24,18 @@ _COMMIT = b"COMMIT\0"
 LOSE_REQUEST = "lose the request"
 LOSE_REPLY = "lose the reply"
 PASS = "pass"
+ADMIN_SHUTDOWN, CRASH_SHUTDOWN = "57P01", "57P02"
+
+
+def with_farewell(loss: str, sqlstate: str) -> str:
+    """A loss at which the client is told good-bye with these words."""
+    return f"{loss}: {sqlstate}"
 
 
 @dataclass
 class Proxy:
-    """``faults``: what happens to the next COMMITs, one after another: a loss, an SQLSTATE, or nothing (``PASS``).
-    Then all is well.
+    """``faults``: what happens to the next COMMITs, one after another: a loss (also ``with_farewell``), an SQLSTATE, or
+    nothing (``PASS``). Then all is well.
     """
 
     server: tuple[str, int]
@@ -70,12 +77,13 @@ class Proxy:
     @staticmethod
     def _fail(fault: str, client: socket.socket, server: socket.socket, message: bytes) -> bool:
         """Whether the connection lives on."""
-        if fault == LOSE_REQUEST:
-            client.shutdown(socket.SHUT_RDWR)
+        loss, _, farewell = fault.partition(": ")
+        if loss == LOSE_REQUEST:
+            _leave(client, farewell)
             server.shutdown(socket.SHUT_RDWR)
             return False
-        if fault == LOSE_REPLY:
-            client.shutdown(socket.SHUT_RDWR)  # nothing reaches it any more, whatever the server says
+        if loss == LOSE_REPLY:
+            _leave(client, farewell)  # nothing reaches it any more, whatever the server says
             server.sendall(message)
             server.sendall(b"X" + struct.pack("!I", 4))  # it commits, then ends: once it is gone, it is committed
             while server.recv(4096):
@@ -84,6 +92,15 @@ class Proxy:
         statement = f"DO $$ BEGIN RAISE EXCEPTION 'on purpose' USING ERRCODE = '{fault}'; END $$".encode() + b"\0"
         server.sendall(b"Q" + struct.pack("!I", len(statement) + 4) + statement)
         return True
+
+
+def _leave(client: socket.socket, farewell: str) -> None:
+    if farewell:
+        fields = b"".join(one + b"\0" for one in (b"SFATAL", b"VFATAL", b"C" + farewell.encode(), b"Mgood-bye"))
+        # It waits for more, as a pooler does that keeps its end: that the line is dead shows later.
+        ready = b"Z" + struct.pack("!I", 5) + b"I"
+        client.sendall(b"E" + struct.pack("!I", len(fields) + 5) + fields + b"\0" + ready)
+    client.shutdown(socket.SHUT_RDWR)
 
 
 def _pass_start(client: socket.socket, server: socket.socket) -> None:
