@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from flask_babel import format_date, gettext
 from sqlalchemy import ColumnElement, Select, select
@@ -31,8 +32,7 @@ from providers.models import Package, PackageVersion, VersionState
 from providers.shelf import Offer, Sold
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """An offer as the worker meets it: whether it is what he has, and why he may not choose it (None: he may)."""
 
     offer: Offer
@@ -174,16 +174,19 @@ def on_sale(
     has: str | None = None,
     beside: Collection[int] = (),
     by_fee: bool = False,
+    at_most: int | None = None,
 ) -> list[Sold]:
     """What is on sale where the worker lives.
 
     ``has``: only what has this component. ``beside``: without these versions. By provider and package, or the
-    lowest fee first.
+    lowest fee first. ``at_most``: so many and no more.
     """
-    rows = shelf.sold(plan_year, standpoint.place, market=standpoint.market)
+    rows: Iterable[Sold] = shelf.sold(plan_year, standpoint.place, market=standpoint.market).versions.values()
     if beside or has is not None:
-        rows = [one for one in rows if one.version_id not in beside and (has is None or has in one.components)]
-    return sorted(rows, key=lambda one: one.fee_bp) if by_fee else rows
+        rows = (one for one in rows if one.version_id not in beside and (has is None or has in one.components))
+    if by_fee:
+        rows = sorted(rows, key=lambda one: one.fee_bp)
+    return list(islice(rows, at_most))
 
 
 def choices(
@@ -196,8 +199,8 @@ def choices(
     """
     year = plan_year_for(window, policy=policy, at=standpoint.at)
     v, mine = PackageVersion, standpoint.package_id
-    found = {one.version_id: one.package_id for one in on_sale(standpoint, plan_year=year)}
-    own = [id_ for id_, package_id in found.items() if package_id == mine]
+    sold = shelf.sold(year, standpoint.place, market=standpoint.market)
+    own = list(sold.of_package.get(mine, ())) if mine is not None else []
     refusals: dict[int, Refusal | None] = {}
     if not own and mine is not None:
         listed = select(v).where(v.package_id == mine, v.plan_year == year, v.state == VersionState.LISTED)
@@ -220,7 +223,9 @@ def choices(
             is_chosen=offer.version_id in standpoint.chosen,
             refusal=refusals.get(offer.version_id, shared),
         )
-        for offer in shelf.offers_known([*own, *(id_ for id_ in version_ids if id_ in found)], market=standpoint.market)
+        for offer in shelf.offers_known(
+            [*own, *(id_ for id_ in version_ids if id_ in sold.versions)], market=standpoint.market
+        )
     ]
 
 

@@ -48,30 +48,35 @@ def counts(name: str, ask: Callable[[], Mapping[K, int]]) -> Mapping[K, int]:
     return found
 
 
-def of_market(name: Hashable, market: str, ask: Callable[[], T]) -> T:
+def of_market(name: Hashable, market: str, ask: Callable[[], T], *, reads: bool = True) -> T:
     """What ``ask`` reads of the market and of nothing else, remembered under ``name`` while ``market`` is its word.
 
     What was read while the market became another one is told, not remembered: ``has_moved_on`` says so afterwards.
+    ``reads``: False where it only follows from what this request was told of the market before.
     """
-    return each_of_market(name, [None], market, lambda _: {None: ask()})[None]
+    return each_of_market(name, [None], market, lambda _: {None: ask()}, reads=reads)[None]
 
 
 def each_of_market(
-    name: Hashable, keys: Iterable[K], market: str, ask: Callable[[list[K]], Mapping[K, T]]
+    name: Hashable, keys: Iterable[K], market: str, ask: Callable[[list[K]], Mapping[K, T]], *, reads: bool = True
 ) -> dict[K, T]:
     """The same for several at once: ``ask`` reads those that are not remembered; what it does not find is left out."""
-    memory: dict[Hashable, tuple[str, Any]] = current_app.extensions[_MARKET]
+    memory: dict[Hashable, tuple[str, dict[Any, Any]]] = current_app.extensions[_MARKET]
     wanted = list(keys)
-    found = {key: memory[name, key][1] for key in wanted if memory.get((name, key), _NOTHING)[0] == market}
+    known_market, known = memory.get(name, _NOTHING)
+    if known is None or known_market != market:
+        known = {}
+    found: dict[K, T] = {key: known[key] for key in wanted if key in known}
     missing = [key for key in wanted if key not in found]
     if missing:
         read = ask(missing)
-        if revision.moment().market != market:
+        if reads and revision.moment().market != market:
             g.market_moved_on = True
-        else:
-            if len(memory) + len(read) > _MOST:
+        if not has_moved_on():
+            if len(memory) + len(known) + len(read) > _MOST:
                 memory.clear()
-            memory.update({(name, key): (market, value) for key, value in read.items()})
+                known = {}
+            memory[name] = market, {**known, **read}
         found |= read
     return found
 

@@ -7,12 +7,14 @@ before a switch what will not carry over or will change; nothing of what a worke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from itertools import islice, repeat
+from typing import Final, NamedTuple, TypeAlias
 
 from flask_babel import LazyString
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from exchange.money import Unit, format_dollars, format_percent, share_half_up, split
@@ -20,7 +22,7 @@ from exchange.policy.document import Component, Nature, Policy
 from providers.package_terms import FEE, ComponentTerms, home_of
 from providers.shelf import HealthOffer, Offer
 
-_ByComponent = Mapping[str, ComponentTerms]
+Cell: TypeAlias = int | str | None
 WEEKS_A_YEAR: Final = 52
 MONTHS_A_YEAR: Final = 12
 
@@ -61,13 +63,12 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One thing, for each offer in order. None: the offer has none. ``differs``: not the same for all."""
 
-    label: LazyString | str
+    label: str
     kind: Kind
-    cells: tuple[int | str | None, ...]
+    cells: tuple[Cell, ...]
 
     @property
     def differs(self) -> bool:
@@ -75,11 +76,10 @@ class Row:
         return len(set(self.cells)) > 1
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """Rows that belong together."""
 
-    title: LazyString
+    title: str
     rows: tuple[Row, ...]
 
 
@@ -92,76 +92,159 @@ class Comparison:
     sections: tuple[Section, ...]
 
 
-def compare(offers: Sequence[Offer], *, pattern: WorkPattern, policy: Policy) -> Comparison:
-    """The offers side by side for somebody who works so. Components stand in the policy's order."""
-    terms = [{one.component: one for one in offer.terms.components} for offer in offers]
-    sections = (
-        Section(_l("Set aside each month"), tuple(_money(offers, pattern, policy))),
-        Section(_l("Leave earned each month"), tuple(_leave(terms, pattern, policy))),
-        Section(_l("Days to wait before cover begins"), tuple(_waiting(terms, policy))),
-        Section(_l("Health plan"), tuple(_health(offers))),
-        Section(_l("Behind it"), tuple(_behind(offers, terms, policy))),
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What an offer says to everybody: its last cells; and from what the first, which go by the work, are computed.
+
+    ``hours``: of work for an hour of leave, for each component that has leave. ``kind``: the same word for all columns
+    whose shares and hours are the same.
+    """
+
+    shares_bp: Mapping[str, int]
+    hours: tuple[int | None, ...]
+    kind: str
+    cells: tuple[Cell, ...]
+
+
+class Entry(NamedTuple):
+    """A row that a table can have, and for which cells it is shown."""
+
+    label: str
+    kind: Kind
+    is_shown: Callable[[Sequence[Cell]], bool]
+
+
+class Part(NamedTuple):
+    """Rows that a table can have. ``is_optional``: none of them is shown unless the first of them tells something."""
+
+    title: str
+    entries: Sequence[Entry]
+    is_optional: bool = False
+
+
+def compare(
+    offers: Sequence[Offer],
+    *,
+    pattern: WorkPattern,
+    policy: Policy,
+    columns: Sequence[Column] | None = None,
+    outline: Sequence[Part] | None = None,
+) -> Comparison:
+    """The offers side by side for somebody who works so. Components stand in the policy's order.
+
+    ``columns``, ``outline``: what ``column_of`` and ``outline_of`` tell of these offers and this policy, where known.
+    """
+    if columns is None:
+        columns = [column_of(offer, policy=policy) for offer in offers]
+    figures: dict[str, tuple[Cell, ...]] = {}  # many offers are of one kind
+    whole = []
+    for column in columns:
+        first = figures.get(column.kind)
+        if first is None:
+            first = figures[column.kind] = tuple(_figures(column, pattern, policy))
+        whole.append(first + column.cells)
+    lines: Iterator[tuple[Cell, ...]] = zip(*whole, strict=True) if whole else repeat(())
+    sections = []
+    for title, entries, is_optional in outline_of(policy) if outline is None else outline:
+        found = list(islice(lines, len(entries)))
+        if is_optional and not _is_given(found[0]):
+            continue
+        rows = [
+            Row(label, kind, cells)
+            for (label, kind, is_shown), cells in zip(entries, found, strict=True)
+            if is_shown(cells)
+        ]
+        if rows:
+            sections.append(Section(title, tuple(rows)))
+    return Comparison(tuple(offers), pattern, tuple(sections))
+
+
+def outline_of(policy: Policy) -> list[Part]:
+    """Every row that a table can have, in its order, named in the language of the moment."""
+    names = [component.name for component in policy.components]
+    leave = [component.name for component in _with_leave(policy)]
+    return [
+        Part(
+            _("Set aside each month"),
+            [
+                *(Entry(name, Kind.CENTS, _is_given) for name in names),
+                Entry(_("Fee"), Kind.CENTS, _always),
+                Entry(_("Fee, as a share of the contribution"), Kind.SHARE, _always),
+            ],
+        ),
+        Part(_("Leave earned each month"), [Entry(name, Kind.MINUTES, _is_given) for name in leave]),
+        Part(_("Days to wait before cover begins"), [Entry(name, Kind.DAYS, any) for name in names]),
+        Part(
+            _("Health plan"),
+            [
+                Entry(_("Plan"), Kind.TEXT, _always),
+                Entry(_("Insurer"), Kind.TEXT, _always),
+                Entry(_("Level"), Kind.TEXT, _always),
+                Entry(_("Premium a month, from"), Kind.CENTS, _is_given),
+                Entry(_("Premium a month, up to"), Kind.CENTS, _is_given),
+                Entry(_("Deductible a year"), Kind.CENTS, _always),
+                Entry(_("Most you pay in a year"), Kind.CENTS, _always),
+            ],
+            is_optional=True,
+        ),
+        Part(
+            _("Behind it"),
+            [
+                Entry(_("Where it serves"), Kind.TEXT, _always),
+                *(Entry(_("%(benefit)s: who stands behind it", benefit=name), Kind.TEXT, any) for name in names),
+            ],
+        ),
+    ]
+
+
+def column_of(offer: Offer, *, policy: Policy) -> Column:
+    """The offer's column, with the name of its place in the language of the moment."""
+    terms = {one.component: one for one in offer.terms.components}
+    found = [terms.get(component.code) for component in policy.components]
+    leave = [terms.get(component.code) for component in _with_leave(policy)]
+    area, shares_bp = offer.terms.service_area, offer.terms.split
+    hours = tuple(None if one is None else one.accrual_hours for one in leave)
+    return Column(
+        shares_bp=shares_bp,
+        hours=hours,
+        kind=repr((shares_bp, hours)),
+        cells=(
+            *(None if one is None else one.waiting_days for one in found),
+            *_health(offer.health),
+            next((place.name for place in policy.places if place.code == area), area),
+            *(None if one is None else one.vendor for one in found),
+        ),
     )
-    return Comparison(tuple(offers), pattern, tuple(section for section in sections if section.rows))
 
 
-def _money(offers: Sequence[Offer], pattern: WorkPattern, policy: Policy) -> Iterator[Row]:
-    parts = [split(pattern.contribution_cents, offer.terms.split) for offer in offers]
-    codes = frozenset[str]().union(*parts)
+def _figures(column: Column, pattern: WorkPattern, policy: Policy) -> Iterator[Cell]:
+    """The first cells of a column: what is set aside, what the fee takes, what leave is earned."""
+    parts = split(pattern.contribution_cents, column.shares_bp)
     for component in policy.components:
-        if component.code in codes:
-            yield Row(component.name, Kind.CENTS, tuple(part.get(component.code) for part in parts))
-    yield Row(_l("Fee"), Kind.CENTS, tuple(part[FEE] for part in parts))
-    yield Row(_l("Fee, as a share of the contribution"), Kind.SHARE, tuple(offer.terms.fee_bp for offer in offers))
+        yield parts.get(component.code)
+    yield parts[FEE]
+    yield column.shares_bp[FEE]
+    for hours in column.hours:
+        yield None if hours is None else pattern.minutes // hours
 
 
-def _leave(terms: Sequence[_ByComponent], pattern: WorkPattern, policy: Policy) -> Iterator[Row]:
-    for component in policy.components:
-        if Unit.MIN in component.units:
-            found = [one.get(component.code) for one in terms]
-            hours = [None if one is None else one.accrual_hours for one in found]
-            if any(hours):
-                yield Row(
-                    component.name,
-                    Kind.MINUTES,
-                    tuple(None if one is None else pattern.minutes // one for one in hours),
-                )
+def _health(plan: HealthOffer | None) -> tuple[Cell, ...]:
+    if plan is None:
+        return (None,) * 7
+    premiums = plan.premium_from_cents, plan.premium_to_cents
+    return plan.name, plan.issuer, str(plan.metal), *premiums, plan.deductible_cents, plan.oop_max_cents
 
 
-def _waiting(terms: Sequence[_ByComponent], policy: Policy) -> Iterator[Row]:
-    for component in policy.components:
-        found = [one.get(component.code) for one in terms]
-        if any(one is not None and one.waiting_days for one in found):
-            yield Row(component.name, Kind.DAYS, tuple(None if one is None else one.waiting_days for one in found))
+def _with_leave(policy: Policy) -> list[Component]:
+    return [component for component in policy.components if Unit.MIN in component.units]
 
 
-def _health(offers: Sequence[Offer]) -> Iterator[Row]:
-    plans = [offer.health for offer in offers]
-    if not any(plans):
-        return
-
-    def row(label: LazyString, kind: Kind, value: str) -> Row:
-        return Row(label, kind, tuple(None if plan is None else getattr(plan, value) for plan in plans))
-
-    yield row(_l("Plan"), Kind.TEXT, "name")
-    yield row(_l("Insurer"), Kind.TEXT, "issuer")
-    yield Row(_l("Level"), Kind.TEXT, tuple(None if plan is None else str(plan.metal) for plan in plans))
-    if any(plan is not None and plan.premium_from_cents is not None for plan in plans):
-        yield row(_l("Premium a month, from"), Kind.CENTS, "premium_from_cents")
-        yield row(_l("Premium a month, up to"), Kind.CENTS, "premium_to_cents")
-    yield row(_l("Deductible a year"), Kind.CENTS, "deductible_cents")
-    yield row(_l("Most you pay in a year"), Kind.CENTS, "oop_max_cents")
+def _is_given(cells: Sequence[Cell]) -> bool:
+    return cells.count(None) < len(cells)
 
 
-def _behind(offers: Sequence[Offer], terms: Sequence[_ByComponent], policy: Policy) -> Iterator[Row]:
-    names = {place.code: place.name for place in policy.places}
-    areas = (offer.terms.service_area for offer in offers)
-    yield Row(_l("Where it serves"), Kind.TEXT, tuple(names.get(area, area) for area in areas))
-    for component in policy.components:
-        found = [one.get(component.code) for one in terms]
-        vendors = tuple(None if one is None else one.vendor for one in found)
-        if any(vendors):
-            yield Row(_l("%(benefit)s: who stands behind it", benefit=component.name), Kind.TEXT, vendors)
+def _always(_cells: Sequence[Cell]) -> bool:
+    return True
 
 
 # --- before a switch ------------------------------------------------------------------------------

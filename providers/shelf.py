@@ -7,7 +7,7 @@ changed, so a suspension or a fall below the ladder's border counts from the nex
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -70,6 +70,13 @@ class Sold(NamedTuple):
     components: frozenset[str]
 
 
+class Shelf(NamedTuple):
+    """What is on sale somewhere: versions by id, by provider and package; and their ids by package."""
+
+    versions: Mapping[int, Sold]
+    of_package: Mapping[int, Sequence[int]]
+
+
 # --- on sale --------------------------------------------------------------------------------------
 
 
@@ -84,11 +91,20 @@ def on_sale(plan_year: str, place: str | None = None) -> Select[PackageVersion]:
     return rows if place is None else rows.where(PackageVersion.service_area.in_(_around(place)))
 
 
-def sold(plan_year: str, place: str, *, market: str) -> list[Sold]:
+def sold(plan_year: str, place: str, *, market: str) -> Shelf:
     """What is on sale for who lives in ``place``, by provider and package, remembered while ``market`` is its word."""
+    name = "sold", plan_year, place
+    return remembered.of_market(name, market, lambda: _shelf(plan_year, place, market), reads=False)
+
+
+def _shelf(plan_year: str, place: str, market: str) -> Shelf:
     around = set(_around(place))
     every = remembered.of_market(("sold", plan_year), market, lambda: _sold(plan_year))
-    return [one for one in every if one.service_area in around]
+    versions = {one.version_id: one for one in every if one.service_area in around}
+    of_package: dict[int, list[int]] = {}
+    for one in versions.values():
+        of_package.setdefault(one.package_id, []).append(one.version_id)
+    return Shelf(versions, of_package)
 
 
 def _sold(plan_year: str) -> tuple[Sold, ...]:

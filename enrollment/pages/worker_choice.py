@@ -30,9 +30,9 @@ from exchange.web import kept, tables
 from exchange.web.audiences import audience_blueprint, repeatable
 from exchange.web.forms import PageForm, refusal_to_form, render_form
 from exchange.web.kept import Facts
-from providers import comparison
+from exchange.web.sparing import address_of
 from providers.models import PackageVersion, VersionState
-from providers.pages.comparison_table import stem_of
+from providers.pages.comparison_table import compare_known, stem_of
 from providers.pages.wording import tiers_shown
 
 bp = audience_blueprint("worker_choice", __name__, Audience.WORKER, "/worker/choose")
@@ -43,6 +43,7 @@ PER_PAGE: Final = 20
 MOST_BESIDE: Final = 30
 """So many others can be ticked beside a comparison; where there are more, they are found in the list."""
 STANDPOINT: Final = standpoint.beside_who_asks(lambda: asked_id("window"))
+_SHOP: Final = "worker_choice.shop"
 NOTHING_OPEN: Final = _l("No enrollment is open for you now.")
 
 
@@ -104,9 +105,11 @@ def _compare(here: Standpoint) -> str:
     if window is None:
         raise NotFound(NOTHING_OPEN)
     chosen = choosing.choices(here, asked, window=window, policy=policy)
-    table = comparison.compare([one.offer for one in chosen], pattern=here.pattern or USUAL, policy=policy)
+    offers = [one.offer for one in chosen]
+    table = compare_known(offers, pattern=here.pattern or USUAL, policy=policy, market=here.market)
     year = choosing.plan_year_for(window, policy=policy, at=here.at)
-    others = choosing.on_sale(here, plan_year=year, beside={one.offer.version_id for one in chosen})
+    beside = {offer.version_id for offer in offers}
+    others = choosing.on_sale(here, plan_year=year, beside=beside, at_most=MOST_BESIDE + 1)
     return kept.render(
         "worker/compare.html",
         window=window,
@@ -114,12 +117,12 @@ def _compare(here: Standpoint) -> str:
         pattern=table.pattern,
         is_own_pattern=here.pattern is not None,
         columns=columns_of(chosen),
-        actions=actions_of(chosen, window_id=window.id),
+        **actions_of(chosen, window_id=window.id),
         rows=rows_of(table),
         others=others if len(others) <= MOST_BESIDE else [],
         has_more=len(others) > MOST_BESIDE,
         asked=asked,
-        list_url=f"{url_for('.shop')}?{'&'.join([f'window={window.id}', *(f'package={id_}' for id_ in asked)])}",
+        list_url="&".join([f"{address_of(_SHOP)}?window={window.id}", *(f"package={id_}" for id_ in asked)]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from flask import request
 from flask_babel import gettext as _
@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from enrollment.choosing import Choice
 from enrollment.pages.worker_self import LONGEST_ID
-from exchange.errors import Refusal
 from exchange.web.tables import Head, Line, escaped
 from providers.comparison import Comparison, Kind, Row, WorkPattern, weekly_pattern
 from providers.pages.comparison_table import cells_of, heads_of, stem_of
@@ -35,26 +34,35 @@ def columns_of(choices: Sequence[Choice]) -> list[Head]:
     return heads_of([one.offer for one in choices], mine=[one.is_mine for one in choices])
 
 
-def actions_of(choices: Sequence[Choice], *, window_id: int) -> list[tuple[Refusal | None, Markup, int]]:
-    """Below each column: why it cannot be chosen, else the link to where it is chosen; and the version's id."""
+def actions_of(choices: Sequence[Choice], *, window_id: int) -> dict[str, object]:
+    """Below each column: why it cannot be chosen, else the link to where it is chosen; and the version's id.
+
+    Where everything can be chosen, the links as cells of the table, written in one go.
+    """
     confirm, (keep, choose) = stem_of("worker_choice.confirm"), escaped([_("Keep"), _("Choose")])
     names = escaped([f"{one.offer.package_name}, {one.offer.provider_name}" for one in choices])
-    links = (
+    links = [
         f'<a class="usa-button" href="{confirm}{one.offer.version_id}?window={window_id}">'
         f'{keep if one.is_mine else choose}<span class="usa-sr-only"> {name}</span></a>'
         for one, name in zip(choices, names, strict=True)
-    )
-    return [
-        (one.refusal, Markup(link), one.offer.version_id)  # noqa: S704 - it is escaped
-        for one, link in zip(choices, links, strict=True)
     ]
+    if all(one.refusal is None for one in choices):
+        whole = Markup("".join(f"<td>{link}</td>" for link in links))  # noqa: S704 - it is escaped
+        return {"links": whole, "actions": []}
+    return {
+        "links": None,
+        "actions": [
+            (one.refusal, Markup(link), one.offer.version_id)  # noqa: S704 - as above
+            for one, link in zip(choices, links, strict=True)
+        ],
+    }
 
 
 def rows_of(table: Comparison) -> list[Line]:
     """The table's rows with their figures written out; what differs is marked."""
     return [
-        Line(str(row.label), cells_of(row), _differs(row), title)
-        for section, title in [(section, str(section.title)) for section in table.sections]
+        Line(row.label, cells_of(row), _differs(row), section.title)
+        for section in table.sections
         for row in section.rows
     ]
 
@@ -62,6 +70,6 @@ def rows_of(table: Comparison) -> list[Line]:
 def _differs(row: Row) -> bool:
     """Whether a reader would say so: an odd cent of rounding is no difference between packages."""
     if row.kind is Kind.CENTS and row.cells and None not in row.cells:
-        cents = [cell for cell in row.cells if isinstance(cell, int)]
+        cents = cast(tuple[int, ...], row.cells)
         return max(cents) - min(cents) > 1
     return row.differs

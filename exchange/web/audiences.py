@@ -23,6 +23,7 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 ROW = f"int(max={2**63 - 1})"
 """The converter of a row's id in an address: a number that no database can count is no number of ours."""
 _EXTENSION = "navigation"
+_PLACES = "navigation_places"
 V = TypeVar("V", bound=Callable[..., Any])
 
 
@@ -121,16 +122,21 @@ def navigation(audience: Audience) -> list[NavLink]:
 
 def present_in_navigation(audience: Audience) -> tuple[str | None, ...]:
     """For each entry of the audience's navigation its mark: all that differs there from page to page."""
-    entries = _entries(audience)
-    urls = [address_of(entry.endpoint) for entry in entries]
     path, exact = request.path, request.endpoint
+    places = _places(audience, request.script_root)
     # The first entry is the audience's home; every other page stands below it and none is a part of it.
-    sections = [url for url in urls[1:] if path.startswith(url.rstrip("/") + "/")]
+    sections = [below for _, below in places[1:] if path.startswith(below)]
     section = max(sections, key=len, default=None)
-    return tuple(
-        "page" if entry.endpoint == exact else "true" if url == section else None
-        for entry, url in zip(entries, urls, strict=True)
-    )
+    return tuple(["page" if endpoint == exact else "true" if below == section else None for endpoint, below in places])
+
+
+def _places(audience: Audience, root: str) -> list[tuple[str, str]]:
+    """For each entry its page, and how the addresses below it begin; put together once."""
+    known: dict[tuple[Audience, str], list[tuple[str, str]]] = current_app.extensions.setdefault(_PLACES, {})
+    if (audience, root) not in known:
+        endpoints = [entry.endpoint for entry in _entries(audience)]
+        known[audience, root] = [(endpoint, address_of(endpoint).rstrip("/") + "/") for endpoint in endpoints]
+    return known[audience, root]
 
 
 def _entries(audience: Audience) -> list[NavEntry]:

@@ -62,7 +62,7 @@ def _written(template: str, *, plain: bool) -> list[str]:
     """Text, name of a hole, text, …"""
     with_holes = {name: kept.hole(name) for name in _OWN}
     text = current_app.jinja_env.get_template(template).render(with_holes, plain=plain)
-    return kept.HOLE.split(text)
+    return kept.apart(text)
 
 
 _OWN: Final = {"name": kept.name, "token": kept.token, "here": here}

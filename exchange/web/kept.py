@@ -11,7 +11,6 @@ A browser that has the page already is told that it has (304), without the page 
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -40,8 +39,6 @@ _PROGRAM: Final = "digest_of_program"
 _LONGEST_ADDRESS: Final = 2_000
 # Nobody outside can write a hole into a page: the word is made when the process starts.
 _WORD: Final = secrets.token_hex(16)
-HOLE: Final = re.compile(f"hole-{_WORD}-(name|token|here)")
-"""Splits what was written with holes: text, name of a hole, text, …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +144,13 @@ def render(template: str, **values: Any) -> str:
 
 
 def hole(name: str) -> str:
-    """What stands for something of a request's own in what is written for many: see ``HOLE``."""
-    return f"hole-{_WORD}-{name}"
+    """What stands for something of a request's own in what is written for many."""
+    return f"{_WORD}{name}{_WORD}"
+
+
+def apart(text: str) -> list[str]:
+    """What was written with holes: text, name of a hole, text, …"""
+    return text.split(_WORD)
 
 
 def token() -> str:
@@ -180,7 +182,7 @@ def _write(write: Callable[[], str]) -> Written:
     finally:
         g.keeps_page = False
     assert current_app.config["WTF_CSRF_FIELD_NAME"] not in g, "a kept page holds nobody's token"
-    return Written(tuple(piece.encode() for piece in HOLE.split(text)))
+    return Written(tuple(piece.encode() for piece in apart(text)))
 
 
 def _filled(written: Written, actor: Actor) -> bytes:

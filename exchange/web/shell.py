@@ -66,7 +66,6 @@ def _prepare_templates(app: Flask) -> None:
     # Globals, not a context processor: macros are imported without context and see these too.
     env.globals.update(
         asset=asset,
-        cells=tables.cells,
         csrf_token=kept.token,
         current_actor=access.current_actor,
         current_language=language.current_language,
@@ -75,6 +74,7 @@ def _prepare_templates(app: Flask) -> None:
         here=frame.here,
         is_signed_in=is_signed_in,
         last_day=filters.last_day,
+        lines=tables.lines,
         nav_links=nav_links,
         numbers_shown=tables.numbers_shown,
         other_languages=language.other_languages,

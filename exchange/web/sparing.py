@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from functools import lru_cache
+from types import FunctionType
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,10 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.templating import Environment
 from flask_babel import Domain, get_locale
 from itsdangerous import BadSignature, TimestampSigner, URLSafeTimedSerializer
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from jinja2.runtime import Context, Macro
+from markupsafe import Markup
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
 
@@ -113,44 +118,53 @@ class SparingDomain(Domain):
     """Looks for the words of a language once for a request, not for each sentence of the page."""
 
     def speak_in(self, templates: Environment) -> None:
-        """Let templates ask here, without the many ways round that Flask-Babel's own words take."""
+        """Let templates ask here, without the many ways round that Flask-Babel's and Jinja's own words take."""
         install: Any = templates.install_gettext_callables  # type: ignore[attr-defined]  # its extension brings it
         install(
             lambda text: self.get_translations().ugettext(text),
             lambda one, many, number: self.get_translations().ungettext(one, many, number),
             newstyle=True,
         )
-        templates.globals["_"] = templates.globals["gettext"]  # which it would look for at each sentence
+
+        @pass_eval_context
+        def say(context: EvalContext, text: str, **values: Any) -> str:
+            words: str = self.get_translations().ugettext(text)
+            if context.autoescape:
+                words = Markup(words)  # noqa: S704 - as Jinja's own: they are the program's, values are escaped
+            return words % values if values or "%" in words else words
+
+        # The second is another name for the first, which would look for it at each sentence.
+        templates.globals["gettext"] = templates.globals["_"] = say
 
     def get_translations(self) -> Any:
         """As Flask-Babel's; looked for anew where the language has been changed meanwhile."""
         if not has_app_context():
             return super().get_translations()
-        here = g._get_current_object()  # noqa: SLF001 - once, not for each attribute
-        # Where Flask-Babel has noted the language of the moment; until then it is asked for it.
-        locale = getattr(getattr(here, "_flask_babel", None), "babel_locale", None)
-        known_locale, known = here.get("words_known", _NO_WORDS)
-        if locale is None or known_locale is not locale:
-            known = super().get_translations()
-            here.words_known = get_locale(), known
-        return known
-
-
-_NO_WORDS: Final = (None, None)
+        # What Flask-Babel has noted of this request, the language among it; until then it is asked for it.
+        noted: Any = getattr(g, "_flask_babel", None)
+        locale = getattr(noted, "babel_locale", None)
+        if locale is not None and getattr(noted, "words_of", None) is locale:
+            return noted.words
+        found = super().get_translations()
+        noted = g._flask_babel  # noqa: SLF001 - by now it has noted something
+        noted.words_of, noted.words = get_locale(), found
+        return found
 
 
 def address_of(endpoint: str, **values: Any) -> str:
-    """As Flask's ``url_for``; what needs no values is put together once for all requests that come the same way."""
-    if values or endpoint.startswith(".") or not has_request_context():
+    """As Flask's ``url_for``; an address without values, or with zeros only, is put together once for all requests
+    that come the same way.
+    """
+    if any(value != 0 for value in values.values()) or endpoint.startswith(".") or not has_request_context():
         return url_for(endpoint, **values)
     app, asked = current_app._get_current_object(), request_ctx.request  # type: ignore[attr-defined]  # noqa: SLF001 - once
-    known: dict[tuple[str, str], str] = app.extensions.setdefault(_ADDRESSES, {})
-    key = (endpoint, asked.script_root)
+    known: dict[tuple[str, ...], str] = app.extensions.setdefault(_ADDRESSES, {})
+    key = (endpoint, asked.script_root, *values)
     found = known.get(key)
     if found is None:
         if len(known) >= _MOST_ADDRESSES:
             known.clear()
-        found = known[key] = url_for(endpoint)
+        found = known[key] = url_for(endpoint, **values)
     return found
 
 
@@ -158,11 +172,33 @@ _ADDRESSES: Final = "addresses"
 _MOST_ADDRESSES: Final = 1_024
 
 
+class SparingContext(Context):
+    """Calls what a template calls without looking twice whether it wants more than it is given."""
+
+    def call(self, obj: Any, /, *args: Any, **values: Any) -> Any:
+        """As Jinja's. Plain functions and macros, which are nearly all that is called, take the short way."""
+        kind = type(obj)
+        wanted = vars(obj).get("jinja_pass_arg") if kind is FunctionType else _OTHER
+        if kind is not Macro and wanted is not None and wanted is not _EVAL_CONTEXT:
+            return super().call(obj, *args, **values)
+        values.pop("_block_vars", None)
+        values.pop("_loop_vars", None)
+        if wanted is None:
+            return obj(*args, **values)
+        return obj(self.eval_ctx, *args, **values)
+
+
+_OTHER: Final = object()
+_EVAL_CONTEXT: Final = vars(pass_eval_context(lambda _: None))["jinja_pass_arg"]
+
+
 class SparingEnvironment(Environment):
     """Templates see the globals of all templates, and none that would be one template's own.
 
     Then what one of them imports from another need not be made anew where they differ, nor looked at whether they do.
     """
+
+    context_class = SparingContext
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """The globals of all where nothing is to be added."""

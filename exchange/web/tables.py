@@ -6,9 +6,10 @@ scripts. Keys of the query: ``page``, ``sort`` (a name, with ``-`` before it for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from itertools import compress
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
@@ -51,6 +52,13 @@ class Head(NamedTuple):
     is_mine: bool = False
 
 
+class Cells(NamedTuple):
+    """What stands in a row: a value for each column, and how each of the values is written."""
+
+    values: Sequence[Hashable]
+    words: Mapping[Any, str]
+
+
 class Line(NamedTuple):
     """A row of a comparison: what it is about, a figure for each column, whether they differ, and a word of help.
 
@@ -58,7 +66,7 @@ class Line(NamedTuple):
     """
 
     label: str
-    cells: Sequence[object] = ()
+    cells: Cells | Sequence[object] = ()
     differs: bool = False
     help: str = ""
     is_heading: bool = False
@@ -156,26 +164,40 @@ def same_address(**changes: Any) -> str:
     return f"{path}?{text}" if text else path
 
 
-def cells(contents: Sequence[object], marked: Sequence[bool], mark: str) -> Markup:
+def cells(contents: Cells | Sequence[object], marked: Sequence[bool], mark: str) -> Markup:
     """The contents as ``<td>``, those that are ``marked`` with the class ``mark``.
 
     In one go: a wide table has a thousand cells with a handful of contents, and a template would escape each.
     """
-    assert len(contents) == len(marked), "of each it is said whether it is marked"
-    texts: Sequence[str]
-    if {str}.issuperset(map(type, contents)):
-        different = list(set(cast(Sequence[str], contents)))
-        written = dict(zip(different, escaped(different), strict=True))
-        texts = [written[content] for content in cast(Sequence[str], contents)]
+    if isinstance(contents, Cells):
+        values, words = contents
+        written = {value: f"<td>{html}</td>" for value, html in zip(words, escaped([*words.values()]), strict=True)}
+        found = [written[value] for value in values]
     else:
-        # Markup and the text that reads like it are equal, and written differently.
-        texts = [escape(content) for content in contents]
-    if not any(marked):
-        whole = "</td><td>".join(texts)
-        return Markup(f"<td>{whole}</td>" if texts else "")  # noqa: S704 - each of them is escaped
-    heads = ("<td>", f'<td class="{escape(mark)}">')
-    found = (f"{heads[is_marked]}{text}</td>" for text, is_marked in zip(texts, marked, strict=True))
-    return Markup("".join(found))  # noqa: S704 - as above
+        found = [f"<td>{escape(content)}</td>" for content in contents]
+    assert len(found) == len(marked), "of each it is said whether it is marked"
+    if True in marked:
+        head = f'<td class="{escape(mark)}">'
+        for place in compress(range(len(found)), marked):
+            found[place] = head + found[place].removeprefix("<td>")
+    return Markup("".join(found))  # noqa: S704 - each of them is escaped
+
+
+def lines(rows: Sequence[Line], columns: Sequence[Head], mark: str, unequal: str) -> Markup:
+    """The rows of a comparison as ``<tr>``; where they differ the word ``unequal`` says so."""
+    marked = [is_mine for *_, is_mine in columns]
+    sign = f' <span class="pbx-comparison__sign">≠ {escape(unequal)}</span>'
+    whole = []
+    for label, figures, differs, help_, is_heading in rows:
+        if is_heading:
+            head = f'<th scope="rowgroup" colspan="{len(columns) + 1}">{escape(label)}</th>'
+            whole.append(f'<tr class="mk-comparison__section">{head}</tr>')
+            continue
+        note = f' <span class="pbx-comparison__note">{escape(help_)}</span>' if help_ else ""
+        begin = '<tr class="pbx-comparison__differs">' if differs else "<tr>"
+        head = f'<th scope="row">{escape(label)}{note}{sign if differs else ""}</th>'
+        whole.append(f"{begin}{head}{cells(figures, marked, mark)}</tr>")
+    return Markup("\n".join(whole))  # noqa: S704 - each of them is escaped
 
 
 def heads(columns: Sequence[Head], mark: str, badge: Markup) -> Markup:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from exchange import remembered
+from exchange.policy.document import Policy
 from exchange.web.filters import NOTHING, minutes, money, percent
-from exchange.web.tables import Head, Line
-from providers.comparison import Comparison, Kind, Row
+from exchange.web.language import current_language
+from exchange.web.sparing import address_of
+from exchange.web.tables import Cells, Head, Line
+from providers.comparison import Comparison, Kind, Row, WorkPattern, column_of, compare, outline_of
 from providers.shelf import Offer
 
 
@@ -26,7 +29,29 @@ def heads_of(offers: Sequence[Offer], *, mine: Sequence[bool] = ()) -> list[Head
 
 def stem_of(endpoint: str) -> str:
     """The address of a page about a version, up to the version's id: put together once for many."""
-    return url_for(endpoint, version_id=0).removesuffix("0")
+    return address_of(endpoint, version_id=0).removesuffix("0")
+
+
+def compare_known(offers: Sequence[Offer], *, pattern: WorkPattern, policy: Policy, market: str) -> Comparison:
+    """The comparison of offers as they are remembered while ``market`` is the market's word: so are their columns."""
+    # The law of a day, named in a language.
+    law = policy.effective_on, current_language()
+    by_id = {offer.version_id: offer for offer in offers}
+    columns = remembered.each_of_market(
+        ("column", *law),
+        by_id,
+        market,
+        lambda ids: {id_: column_of(by_id[id_], policy=policy) for id_ in ids},
+        reads=False,
+    )
+    outline = remembered.of_market(("outline", *law), market, lambda: outline_of(policy), reads=False)
+    return compare(
+        offers,
+        pattern=pattern,
+        policy=policy,
+        columns=[columns[offer.version_id] for offer in offers],
+        outline=outline,
+    )
 
 
 def rows_of(table: Comparison) -> list[Line]:
@@ -34,11 +59,10 @@ def rows_of(table: Comparison) -> list[Line]:
     return list(_rows(table))
 
 
-def cells_of(row: Row) -> list[str]:
+def cells_of(row: Row) -> Cells:
     """The row's figures in words; a package that lacks the thing has a dash."""
     write = _WRITERS[row.kind]
-    words = {cell: NOTHING if cell is None else write(cell) for cell in set(row.cells)}
-    return [words[cell] for cell in row.cells]
+    return Cells(row.cells, {cell: NOTHING if cell is None else write(cell) for cell in set(row.cells)})
 
 
 def _text(value: Any) -> str:
@@ -61,6 +85,6 @@ _WRITERS: Final[Mapping[Kind, Callable[[Any], str]]] = {
 
 def _rows(table: Comparison) -> Iterator[Line]:
     for section in table.sections:
-        yield Line(str(section.title), is_heading=True)
+        yield Line(section.title, is_heading=True)
         for row in section.rows:
-            yield Line(str(row.label), cells_of(row), row.differs and len(row.cells) > 1)
+            yield Line(row.label, cells_of(row), row.differs and len(row.cells) > 1)

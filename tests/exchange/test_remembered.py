@@ -8,6 +8,7 @@ import pytest
 from flask import Flask, current_app
 
 from exchange import remembered, revision
+from tests.support.counting import statements
 
 
 @pytest.fixture
@@ -83,6 +84,19 @@ class TestOfMarket:
 
         assert (first, second) == ({1: -1, 2: -2}, {2: -2, 3: -3})
         assert asked == [[1, 2], [3, 9]]
+
+    def test_that_only_follows_from_what_was_told_asks_nothing(self, market_page: str) -> None:
+        with statements() as told:
+            found = [remembered.of_market("derived", market_page, lambda: 7, reads=False) for _ in range(2)]
+
+        assert (found, told) == ([7, 7], [])
+
+    def test_that_follows_from_what_was_overtaken_is_not_remembered_either(self, market_page: str) -> None:
+        remembered.of_market("overtaken", "a word of before", lambda: "newer")
+
+        remembered.of_market("derived", "a word of before", lambda: "from newer", reads=False)
+
+        assert remembered.of_market("derived", "a word of before", lambda: "anew", reads=False) == "anew"
 
 
 class TestOfFacts:

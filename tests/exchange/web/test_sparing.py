@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 from flask import Flask, request, session, url_for
 from flask_babel import force_locale, gettext
+from jinja2 import pass_context, pass_eval_context
+from jinja2.nodes import EvalContext
+from jinja2.runtime import Context
 
 from exchange.web.sparing import SparingFlask, SparingRequest, address_of
 
@@ -113,3 +116,48 @@ class TestAddress:
             with app.test_request_context("/in", base_url=f"http://localhost{root}/"):
                 assert [address_of("in"), address_of("in")] == [url_for("in")] * 2 == [f"{root}/in"] * 2
                 assert address_of("one", number=7) == f"{root}/in/7"
+                for nothing in (0, None, "", 0):
+                    assert address_of("in", number=nothing) == url_for("in", number=nothing)
+
+
+class TestCallInTemplate:
+    @pytest.mark.parametrize(
+        ("source", "shown"),
+        [
+            ("{{ plain(2) }}", "2"),
+            ("{{ method('x', 'X') }}", "X"),
+            ("{% for one in [7] %}{% set here = one %}{{ whole() }}{% endfor %}", "7"),
+            ("{{ escapes() }}", "True"),
+            ("{% autoescape false %}{{ escapes() }}{% endautoescape %}", "False"),
+            ("{% macro name(a, b='&') %}{{ a }}{{ b }}{{ caller() }}{% endmacro %}{% call name('<') %}c{% endcall %}",
+             "&lt;&amp;c"),
+            ("{% block one %}{% set x = plain('<') %}{{ x }}{% endblock %}", "&lt;"),
+            ("{{ kind(3) }}", "3"),
+        ],
+    )  # fmt: skip
+    def test_gives_what_the_called_wants(self, source: str, shown: str) -> None:
+        env = SparingFlask("app").jinja_env
+        env.autoescape = True
+        given = {"plain": lambda one: one, "method": "x".replace, "kind": str}
+
+        @pass_context
+        def whole(context: Context) -> object:
+            return context["here"]
+
+        @pass_eval_context
+        def escapes(context: EvalContext) -> bool:
+            return bool(context.autoescape)
+
+        text = env.from_string(source).render(given, whole=whole, escapes=escapes)
+
+        assert text == shown
+
+    def test_says_sentences_with_values_that_are_escaped(self, app: Flask) -> None:
+        sources = ["{{ _('Sign in') }}", "{{ _('100%% of %(what)s', what='<b>') }}", "{{ _('100%%') }}"]
+
+        with app.test_request_context("/"):
+            told = [app.jinja_env.from_string(source).render() for source in sources]
+            plain = "{% autoescape false %}{{ _('%(what)s', what='<b>') }}{% endautoescape %}"
+            told.append(app.jinja_env.from_string(plain).render())
+
+        assert told == ["Sign in", "100% of &lt;b&gt;", "100%", "<b>"]

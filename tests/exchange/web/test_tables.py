@@ -128,6 +128,35 @@ class TestCells:
         assert tables.cells(["<b>"], [True], "mine") == '<td class="mine">&lt;b&gt;</td>'
         assert tables.cells([], [], "mine") == ""
 
+    def test_of_values_are_written_once_for_each_value(self) -> None:
+        contents = tables.Cells((1, None, 1), {1: "<1>", None: "–"})
+
+        written = tables.cells(contents, [True, False, False], "mine")
+
+        assert written == '<td class="mine">&lt;1&gt;</td><td>–</td><td>&lt;1&gt;</td>'
+
+
+class TestLines:
+    def test_say_what_differs_and_are_escaped(self) -> None:
+        columns = [tables.Head("A", is_mine=True), tables.Head("B")]
+        rows = [
+            tables.Line("Costs <b>", is_heading=True),
+            tables.Line("Fee & more", ["2%", "3%"], differs=True, help="of <each>"),
+            tables.Line("Same", ["1", "1"]),
+        ]
+
+        written = tables.lines(rows, columns, "mine", "differs")
+
+        assert written.splitlines() == [
+            '<tr class="mk-comparison__section"><th scope="rowgroup" colspan="3">Costs &lt;b&gt;</th></tr>',
+            (
+                '<tr class="pbx-comparison__differs"><th scope="row">Fee &amp; more'
+                ' <span class="pbx-comparison__note">of &lt;each&gt;</span>'
+                ' <span class="pbx-comparison__sign">≠ differs</span></th><td class="mine">2%</td><td>3%</td></tr>'
+            ),
+            '<tr><th scope="row">Same</th><td class="mine">1</td><td>1</td></tr>',
+        ]
+
 
 class TestHeads:
     def test_say_whose_they_are_and_where_they_lead_and_are_escaped(self) -> None:
