@@ -13,7 +13,7 @@ from typing import Final
 import click
 from flask.cli import with_appcontext
 
-from enrollment import cutover_control, dry_run, pieces, reckonings, switch_list, switching, windows
+from enrollment import cutover_control, dry_run, pieces, reckonings, switch_list, switching, turns, windows
 from enrollment.models import EnrollmentWindow
 from exchange import clock
 from exchange.database import allow_long_statements, db, in_unit_of_work
@@ -117,7 +117,8 @@ def _try_out(window: EnrollmentWindow) -> bool:
 @with_appcontext
 def help_out_command(plan_year: str) -> None:
     """Carry out batches beside the scheduler until none is left; it finishes. Worth it on PostgreSQL only."""
-    window_id, done = _window(plan_year).id, 0
+    window, done = _window(plan_year), 0
+    window_id = window.id
 
     def batch() -> int:
         allow_long_statements()
@@ -125,6 +126,7 @@ def help_out_command(plan_year: str) -> None:
         return cutover_control.carry_batch(window, by=_BY, at=clock.now())
 
     try:
+        turns.must_be_turn_to_carry_out(window, at=clock.now())
         with Progress("workers carried out from here") as tell:
             while count := in_unit_of_work(batch):
                 done += count

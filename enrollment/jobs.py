@@ -12,8 +12,8 @@ from functools import partial
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
-from enrollment import cutover, cutover_control, rolling_back, special, switch_list, switching, windows
-from enrollment.models import Election, ElectionState, EnrollmentWindow, Switch, SwitchState, WindowKind
+from enrollment import cutover, cutover_control, rolling_back, special, switch_list, switching, turns, windows
+from enrollment.models import EnrollmentWindow, Switch, WindowKind
 from exchange import calendar, clock
 from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.identity.actors import Actor
@@ -81,12 +81,22 @@ def open_special_windows(key: str, *, by: Actor, at: datetime) -> str:
     return f"{special.open_for_event(events[key], policy=policy, by=by, at=at):,} windows opened"
 
 
-def _closed_windows(now: datetime) -> Sequence[Due]:
+def _closed_windows(now: datetime) -> Sequence[EnrollmentWindow]:
     w = EnrollmentWindow
-    rows = select(w.plan_year, w.closes_at).where(
-        w.kind == WindowKind.OPEN, w.closes_at <= now - windows.SETTLING, w.ordered_at.is_(None)
-    )
-    return [Due(plan_year, closes_at + windows.SETTLING) for plan_year, closes_at in db.session.execute(rows)]
+    closed = select(w).where(w.kind == WindowKind.OPEN, w.closes_at <= now - windows.SETTLING, w.ordered_at.is_(None))
+    return db.session.execute(closed).scalars().all()
+
+
+def _orders_due(now: datetime) -> Sequence[Due]:
+    return [
+        Due(window.plan_year, window.closes_at + windows.SETTLING)
+        for window in _closed_windows(now)
+        if turns.is_turn_to_order(window)
+    ]
+
+
+def _waiting_orders(now: datetime) -> Sentence | None:
+    return None if all(map(turns.is_turn_to_order, _closed_windows(now))) else turns.OTHERS_FIRST
 
 
 def _next_close(now: datetime) -> datetime | None:
@@ -97,9 +107,10 @@ def _next_close(now: datetime) -> datetime | None:
 @job(
     "order-switches",
     _l("After the close of an open enrollment: turns the choices that stand into switch orders."),
-    due=_closed_windows,
+    due=_orders_due,
     order=5,
     upcoming=_next_close,
+    waits=_waiting_orders,
 )
 def order_switches(key: str, *, by: Actor, at: datetime) -> str:
     """Order the switches of the open enrollment for the plan year ``key``."""
@@ -112,7 +123,7 @@ def order_switches(key: str, *, by: Actor, at: datetime) -> str:
 
 def _cutovers_due(now: datetime) -> Sequence[Due]:
     w = EnrollmentWindow
-    rows = select(w.plan_year, w.effective_at, w.rolled_back).where(
+    rows = select(w).where(
         w.kind == WindowKind.OPEN,
         w.effective_at <= now,
         w.ordered_at.is_not(None),
@@ -121,9 +132,9 @@ def _cutovers_due(now: datetime) -> Sequence[Due]:
         w.rolling_back_since.is_(None),
     )
     return [
-        Due(cutover.round_of(plan_year, rolled_back), effective_at)
-        for plan_year, effective_at, rolled_back in db.session.execute(rows)
-        if effective_at
+        Due(cutover.round_of(window.plan_year, window.rolled_back), window.effective_at)
+        for window in db.session.execute(rows).scalars()
+        if window.effective_at and turns.is_turn_to_carry_out(window, at=now)
     ]
 
 
@@ -138,6 +149,7 @@ def _waiting_cutover(now: datetime) -> Sentence | None:
     try:
         if window is not None:
             cutover_control.must_not_be_paused(window)
+            turns.must_be_turn_to_carry_out(window, at=now)
     except PutOff as why:
         return why.sentence
     return None
@@ -244,20 +256,8 @@ class _HowFar:
 
 
 def _others_due(now: datetime) -> Sequence[Due]:
-    """Choices of special enrollments, placements and successions that have taken effect."""
-    e, w, s = Election, EnrollmentWindow, Switch
-    elections = (
-        select(func.max(e.id), func.min(e.effective_at))
-        .join(w, w.id == e.window_id)
-        .where(w.kind == WindowKind.SPECIAL, e.state == ElectionState.STANDING, e.effective_at <= now)
-    )
-    switches = select(func.max(s.id), func.min(s.effective_at)).where(
-        s.state == SwitchState.ORDERED, s.window_id.is_(None), s.effective_at <= now
-    )
-    last_election, elected = db.session.execute(elections).one()
-    last_switch, ordered = db.session.execute(switches).one()
-    since = sorted(filter(None, (elected, ordered)))
-    return [Due(f"{last_election or 0}:{last_switch or 0}", since[0])] if since else []
+    waiting = turns.outside(now)
+    return [Due(waiting.key, waiting.since)] if waiting.since else []
 
 
 @long_job(

@@ -162,11 +162,12 @@ def job(
     order: int = 50,
     posts: bool = False,
     upcoming: Callable[[datetime], datetime | None] = lambda _now: None,
+    waits: Callable[[datetime], Sentence | None] = lambda _now: None,
 ) -> Callable[[W], W]:
     """Run the function for each key that ``due(now)`` names, within a few seconds."""
 
     def register(work: W) -> W:
-        _register(Job(name, description, due, work=work, order=order, posts=posts, upcoming=upcoming))
+        _register(Job(name, description, due, work=work, order=order, posts=posts, upcoming=upcoming, waits=waits))
         return work
 
     return register

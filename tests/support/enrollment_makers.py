@@ -158,15 +158,23 @@ class Town:
             lambda: windows.open_special([account_id], cause=found, event_on=event_on, policy=self.policy, by=BY, at=at)
         )
 
-    def choose(self, account_id: int, package_id: int, *, at: datetime = WHILE_OPEN, special: bool = False) -> int:
-        """The worker elects a package for 2027; the election's id."""
+    def choose(
+        self,
+        account_id: int,
+        package_id: int,
+        *,
+        at: datetime = WHILE_OPEN,
+        special: bool = False,
+        plan_year: str = "2027",
+    ) -> int:
+        """The worker elects a package for the plan year; the election's id."""
 
         def elect() -> Election:
             account = db.session.get_one(BenefitAccount, account_id)
             return elections.elect(
                 account,
                 window=windows.open_for(account, at)[0] if special else self.window,
-                version=self.version_of(package_id),
+                version=self.version_of(package_id, plan_year=plan_year),
                 policy=self.policy,
                 by=BY,
                 at=at,
