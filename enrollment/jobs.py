@@ -203,16 +203,18 @@ def roll_back_cutover(key: str, *, hold: Hold, by: Actor) -> str:
     """Roll back what is left, batch by batch; each batch is one transaction."""
     plan_year = key.partition("/")[0]
 
-    def batch(rolled_back: int) -> int:
+    def batch(rolled_back: int, after: int) -> rolling_back.Rolled:
         hold(f"{rolled_back:,} workers")
         at = clock.now()
         window = cutover_control.held(_window_of(plan_year).id)
-        count = rolling_back.roll_back(window, by=by, at=at)
-        if not count:
+        done = rolling_back.roll_back(window, after=after, by=by, at=at)
+        if not done.workers:
             rolling_back.finish(window, by=by, at=at)
-        return count
+        return done
 
-    rolled_back = _all_of(batch)
+    rolled_back = after = 0
+    while (done := in_unit_of_work(partial(batch, rolled_back, after))).workers:
+        rolled_back, after = rolled_back + done.workers, done.last_id
     stay = rolling_back.count(_window_of(plan_year).id)
     return f"{rolled_back:,} switches rolled back" + (f", {stay:,} stay: something was done since" if stay else "")
 

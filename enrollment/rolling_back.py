@@ -9,11 +9,12 @@ batch, each in one transaction; stopped anywhere and run again, it goes on with 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Select,
     String,
     Subquery,
@@ -24,8 +25,10 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
+    true,
     union,
     update,
 )
@@ -42,7 +45,7 @@ from enrollment.models import (
     SwitchState,
 )
 from exchange import audit, settlement
-from exchange.database import core, db, is_sqlite
+from exchange.database import Instant, core, db, is_sqlite
 from exchange.identity.actors import Actor
 from exchange.ledger import journal, staging
 from exchange.ledger.accounts import LedgerAccount
@@ -54,6 +57,10 @@ BATCH = 5_000  # workers in one transaction, at most
 _back = staging.temporary(
     "batch_back",
     Column("switch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("benefit_account_id", BigInteger, nullable=False),
+    Column("carried_out_at", Instant, nullable=False),
+    Column("to_package_id", BigInteger, nullable=False),
+    Column("effective_at", Instant, nullable=False),
     Column("election_id", BigInteger),
     Column("plan_year", Text, nullable=False),
     Column("rolled_back", BigInteger, nullable=False),
@@ -70,71 +77,91 @@ def count(window_id: int) -> int:
     return int(db.session.execute(select(func.count()).select_from(_carried_out(window_id).subquery())).scalar_one())
 
 
-def _carried_out(window_id: int) -> Select[int, int, int | None, datetime | None]:
-    return select(Switch.id, Switch.benefit_account_id, Switch.entry_id, Switch.carried_out_at).where(
-        Switch.window_id == window_id, Switch.state == SwitchState.CARRIED_OUT
-    )
+def _carried_out(window_id: int) -> Select[*tuple[Any, ...]]:
+    s = Switch
+    known = select(s.benefit_account_id, s.entry_id, s.carried_out_at, s.to_package_id, s.effective_at)
+    return known.where(s.window_id == window_id, s.state == SwitchState.CARRIED_OUT)
 
 
 def acted_since(window_id: int) -> int:
     """For how many of the window's workers something was done since: posted, switched again, or chosen."""
-    everybody = union(*_acted(_carried_out(window_id).subquery())).subquery()
+    everybody = union(*_acted(_carried_out(window_id).subquery(), one_by_one=False)).subquery()
     return int(db.session.execute(select(func.count()).select_from(everybody)).scalar_one())
 
 
-def _acted(theirs: Subquery) -> list[Select[Any]]:
-    """The accounts for which something was done since their switch; ``theirs`` as ``_carried_out`` gives it."""
+def _acted(theirs: Subquery, *, one_by_one: bool) -> list[Select[Any]]:
+    """The accounts for which something was done since their switch; ``theirs`` as ``_carried_out`` gives it.
+
+    ``one_by_one``: they are few, and are to be looked up one after the other. SQLite does not see it by itself.
+    """
     t, a, e = LedgerTransfer, LedgerAccount, LedgerEntry
-    first = select(func.min(theirs.c.entry_id)).scalar_subquery()
+    young = true() if one_by_one else t.entry_id > select(func.min(theirs.c.entry_id)).scalar_subquery()
     found: list[Select[Any]] = []
     for line in (t.source_id, t.target_id):
-        own = select(a.holder_id.label("account_id")).select_from(t).join(a, a.id == line)
-        own = own.join(theirs, theirs.c.benefit_account_id == a.holder_id)
-        found.append(own.where(t.entry_id > first, t.entry_id > theirs.c.entry_id))
+        own = select(a.holder_id.label("account_id")).select_from(theirs)
+        holder, account = _known(theirs.c.benefit_account_id, one_by_one), _known(a.id, one_by_one)
+        own = own.join(a, a.holder_id == holder).join(t, line == account)
+        found.append(own.where(young, t.entry_id > theirs.c.entry_id))
         # A switch that moved nothing has no entry of its own.
         later = e.posted_at >= theirs.c.carried_out_at
-        found.append(own.join(e, e.id == t.entry_id).where(theirs.c.entry_id.is_(None), later))
+        found.append(own.join(e, e.id == _known(t.entry_id, one_by_one)).where(theirs.c.entry_id.is_(None), later))
     is_still = exists().where(
-        Membership.benefit_account_id == Switch.benefit_account_id,
+        Membership.benefit_account_id == theirs.c.benefit_account_id,
         Membership.ends_at.is_(None),
-        Membership.package_id == Switch.to_package_id,
-        Membership.starts_at >= Switch.effective_at,
+        Membership.package_id == theirs.c.to_package_id,
+        Membership.starts_at >= theirs.c.effective_at,
     )
-    mine = select(Switch.benefit_account_id).join(theirs, theirs.c.id == Switch.id)
-    found.append(mine.where(~is_still))
+    found.append(select(theirs.c.benefit_account_id).where(~is_still))
     other = core(Switch).alias("other")
-    again = mine.join(other, other.c.benefit_account_id == Switch.benefit_account_id)
-    found.append(again.where(other.c.state == SwitchState.ORDERED.value))
-    # Looked up for each, whatever the database believes of how many stand: those rolled back by now do, and it has
-    # counted when nobody did. A join would read all switches once for each of them.
+    # Said twice and written out: so both engines know the index of those that were not given up.
+    ordered, given_up = literal_column("'ordered'", Text), literal_column("'abandoned'", Text)
+    again = select(other.c.id).where(
+        other.c.benefit_account_id == theirs.c.benefit_account_id, other.c.state == ordered, other.c.state != given_up
+    )
     choice = select(Election.id).where(
         Election.benefit_account_id == theirs.c.benefit_account_id, Election.state == ElectionState.STANDING
     )
-    found.append(select(theirs.c.benefit_account_id).where(choice.limit(1).scalar_subquery().is_not(None)))
-    return found
+    # Looked up for each, whatever the database believes of how many there are: those rolled back by now have both, and
+    # it has counted when nobody had. A join would read all switches once for each of them.
+    each = [one.limit(1).scalar_subquery() for one in (again, choice)]
+    return [*found, *(select(theirs.c.benefit_account_id).where(one.is_not(None)) for one in each)]
 
 
-def roll_back(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int = BATCH) -> int:
+def _known(column: Any, one_by_one: bool) -> ColumnElement[Any]:
+    """A column that is read before the one that it is compared with: a sum has no index to begin with instead."""
+    known: ColumnElement[Any] = column + 0 if one_by_one else column
+    return known
+
+
+class Rolled(NamedTuple):
+    """A batch: how many were rolled back (zero: nobody else is left), and the last switch that was looked at."""
+
+    workers: int
+    last_id: int
+
+
+def roll_back(window: EnrollmentWindow, *, after: int = 0, by: Actor, at: datetime, limit: int = BATCH) -> Rolled:
     """Roll back up to ``limit`` carried-out switches of the window; all of them, or none on any error.
 
     A worker for whom something was done after the rolling back was asked for keeps his new membership: what came
-    there since is his, and would stay behind. Returns how many; zero when nobody else is left.
+    there since is his, and would stay behind. ``after``: the ``last_id`` of the batch before, so that a batch need not
+    pass over all that are rolled back by now.
     """
     staging.empty(_back)
     staging.plan_by_index()
-    last, picked = 0, 0
+    last, picked = after, 0
     while not picked:
         _pick(window.id, limit, after=last)
         last = db.session.execute(select(func.max(_back.c.switch_id))).scalar_one_or_none() or 0
         if not last:
-            return 0
+            return Rolled(0, after)
         _leave_out_who_acted()
         picked = int(db.session.execute(select(func.count()).select_from(_back)).scalar_one())
     _post_back(by=by, at=at)
     _restore()
     first = db.session.execute(select(func.min(_back.c.switch_id))).scalar_one()
     audit.record("switch.rolled_back", f"switches:{first}", by=by, at=at, facts=f"switches={picked}")
-    return picked
+    return Rolled(picked, last)
 
 
 def _pick(window_id: int, limit: int, *, after: int) -> None:
@@ -148,13 +175,16 @@ def _pick(window_id: int, limit: int, *, after: int) -> None:
         .with_for_update(of=s)
     ).cte("picked")
     rows = (
-        select(s.id, s.election_id, s.plan_year, s.rolled_back, old.c.id, new.c.id, s.entry_id)
+        select(
+            s.id, s.benefit_account_id, s.carried_out_at, s.to_package_id, s.effective_at, s.election_id, s.plan_year,
+            s.rolled_back, old.c.id, new.c.id, s.entry_id,
+        )
         .join(ids, ids.c.id == s.id)
         .join(new, (new.c.benefit_account_id == s.benefit_account_id) & new.c.ends_at.is_(None))
         .join(old, (old.c.benefit_account_id == s.benefit_account_id) & (old.c.ends_at == new.c.starts_at))
-    )
-    names = ["switch_id", "election_id", "plan_year", "rolled_back"]
-    names += ["old_membership_id", "new_membership_id", "entry_id"]
+    )  # fmt: skip
+    names = ["switch_id", "benefit_account_id", "carried_out_at", "to_package_id", "effective_at", "election_id"]
+    names += ["plan_year", "rolled_back", "old_membership_id", "new_membership_id", "entry_id"]
     db.session.execute(insert(_back).from_select(names, rows))
 
 
@@ -163,15 +193,15 @@ def _leave_out_who_acted() -> None:
     new = select(_back.c.new_membership_id)
     held = select(Membership.id).where(Membership.id.in_(new)).order_by(Membership.id)
     db.session.execute(held if is_sqlite() else held.with_for_update()).all()
-    s, c, e = Switch, Contribution, LedgerEntry
-    theirs = select(s.id, s.benefit_account_id, s.entry_id, s.carried_out_at).join(_back, _back.c.switch_id == s.id)
-    of = theirs.subquery()
+    c, e, b = Contribution, LedgerEntry, _back.c
+    one_by_one = is_sqlite()
+    of = select(b.benefit_account_id, b.entry_id, b.carried_out_at, b.to_package_id, b.effective_at).subquery()
     # What went to pools alone stands on no line of his.
     later = or_(e.id > of.c.entry_id, of.c.entry_id.is_(None) & (e.posted_at >= of.c.carried_out_at))
-    paid = select(c.benefit_account_id).join(of, of.c.benefit_account_id == c.benefit_account_id)
-    acted = union(*_acted(of), paid.join(e, e.id == c.entry_id).where(later)).subquery()
-    stay = select(s.id).where(s.benefit_account_id.in_(select(acted.c.account_id)))
-    db.session.execute(delete(_back).where(_back.c.switch_id.in_(stay)))
+    paid = select(c.benefit_account_id).join(of, c.benefit_account_id == _known(of.c.benefit_account_id, one_by_one))
+    paid = paid.join(e, e.id == _known(c.entry_id, one_by_one)).where(later)
+    acted = union(*_acted(of, one_by_one=one_by_one), paid).subquery()
+    db.session.execute(delete(_back).where(b.benefit_account_id.in_(select(acted.c.account_id))))
 
 
 def _post_back(*, by: Actor, at: datetime) -> None:

@@ -229,7 +229,7 @@ class TestJob:
 
         def roll_back() -> None:
             cutover_control.ask_to_roll_back(town.window, **why)
-            assert rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE) == 1
+            assert rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE).workers == 1
             rolling_back.finish(town.window, by=BY, at=EFFECTIVE)
 
         note("first")

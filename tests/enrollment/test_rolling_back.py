@@ -60,7 +60,7 @@ def ask(town: Town) -> None:
 
 
 def roll_back(town: Town, *, limit: int = rolling_back.BATCH) -> int:
-    return in_unit_of_work(lambda: rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE, limit=limit))
+    return in_unit_of_work(lambda: rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE, limit=limit).workers)
 
 
 def finish(town: Town) -> None:
@@ -102,6 +102,25 @@ class TestRollBack:
             SettlementPosition.organization_id
         )
         assert {int(net) for _, net in db.session.execute(nets)} == {0}
+
+    def test_goes_on_behind_the_batch_before(self, town: Town) -> None:
+        before = everything()
+        cut_over(town)
+        ask(town)
+
+        batches, after = [], 0
+        while (
+            done := in_unit_of_work(
+                lambda: rolling_back.roll_back(town.window, after=after, by=BY, at=EFFECTIVE, limit=4)  # noqa: B023
+            )
+        ).workers:
+            batches.append(done)
+            after = done.last_id
+
+        assert batches == [(4, 4), (2, 6)]
+        assert done == (0, 6)
+        finish(town)
+        assert everything() == before
 
     def test_names_in_the_books_what_it_corrects(self, town: Town) -> None:
         cut_over(town)

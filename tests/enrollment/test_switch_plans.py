@@ -106,6 +106,7 @@ def read_whole() -> Iterator[list[str]]:
         lines = connection.connection.driver_connection.cursor().execute(explaining + asked, given).fetchall()
         plan = [str(line[-1]) for line in lines]
         whole = [f"{word} {table}" for word in ("SCAN", "BLOOM FILTER ON", "Seq Scan on") for table in GROWING]
+        whole.append("AUTOMATIC")  # an index of all rows that SQLite makes for one question
         found.extend(f"{asked}: {line}" for line in plan if any(f"{one} " in f"{line} " for one in whole))
 
     event.listen(Engine, "before_cursor_execute", explain)
@@ -124,13 +125,12 @@ class TestCarryOut:
         assert found == []
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"])
 class TestRollBack:
     def test_reads_no_table_whole_that_grows_with_the_workers(self, town: Town) -> None:
         town.carry_out()
 
         with read_whole() as found:
-            rolled_back = in_unit_of_work(lambda: rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE))
+            rolled_back = in_unit_of_work(lambda: rolling_back.roll_back(town.window, by=BY, at=EFFECTIVE).workers)
 
         assert rolled_back == 2
         assert found == []
