@@ -19,7 +19,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select
 
-from enrollment import cutover, cutover_control, dry_run, reckonings, rehearsal, switch_list, switching, windows
+from enrollment import cutover, cutover_control, dry_run, reckonings, rehearsal, switch_list, switching, turns, windows
 from enrollment.dry_run import Conservation
 from enrollment.models import EnrollmentWindow, SwitchCause, SwitchState
 from enrollment.pages import reckoned
@@ -54,6 +54,22 @@ MOST_LISTED: Final = 2_000
 _IN_WORK: Final = frozenset({"closed", "ordered", "cutting", "rolling_back"})
 AGAIN_AFTER: Final = 5
 """Seconds after which a page that is followed is asked for again."""
+NEXT: Final[dict[str, LazyString]] = {
+    "ahead": _l("Nothing is to be done: it begins by itself at its effective instant."),
+    "open": _l("Nothing is to be done: it begins by itself at its effective instant."),
+    "closed": _l("Nothing is to be done: the choices become orders within minutes. If they do not, Jobs says why."),
+    "ordered": _l("Nothing is to be done: it begins by itself at its effective instant."),
+    "cutting": _l("Nothing is to be done: it goes on batch by batch, and nets at the end. If it stops, Jobs says why."),
+    "paused": _l("It waits until you let it go on; what was carried out can be rolled back as well."),
+    "rolling_back": _l("What was carried out is taken back batch by batch. Then it waits, paused, for you."),
+    "done": _l("Look at its settlement. Then confirm it, or have it rolled back while nobody has acted on it."),
+}
+"""What happens next and what is for the operator to do, by the state of the window."""
+ROLLED_BACK: Final = _l(
+    "It was rolled back: what had moved stands where it stood before. It waits until you let it go on; then all of it "
+    "is carried out anew."
+)
+CONFIRMED: Final = _l("It is confirmed and over. A mistake is put right worker by worker, under Corrections.")
 CAUSES: Final[dict[SwitchCause, LazyString]] = {
     SwitchCause.ELECTION: _l("Chosen by the worker"),
     SwitchCause.SUCCESSOR: _l("Successor of a package that ended"),
@@ -87,6 +103,7 @@ def show(plan_year: str) -> Response:
             pace=switch_list.pace(window, at=at),
             follows=follows,
             in_work=state in _IN_WORK,
+            next_step=next_step(window, state, at=at),
             deeds=[deed for deed in DEEDS.values() if deed.is_offered(window)],
             settlement_id=_settlement_of(window),
         )
@@ -94,6 +111,18 @@ def show(plan_year: str) -> Response:
     if follows and state in _IN_WORK:
         answer.headers["Refresh"] = str(AGAIN_AFTER)
     return answer
+
+
+def next_step(window: EnrollmentWindow, state: str, *, at: datetime) -> LazyString:
+    """What happens next, or is for the operator to do."""
+    if state == "done" and window.confirmed_at is not None:
+        return CONFIRMED
+    if state == "paused" and window.rolled_back:
+        return ROLLED_BACK
+    is_held_up = (state == "closed" and not turns.is_turn_to_order(window)) or (
+        state == "cutting" and not turns.is_turn_to_carry_out(window, at=at)
+    )
+    return turns.OTHERS_FIRST if is_held_up else NEXT["paused" if window.paused_at and state == "open" else state]
 
 
 @bp.get("/<plan_year>/rehearsal")

@@ -39,6 +39,8 @@ class TestOpenEnrollment:
 
         assert answer.exit_code == 1
         assert FIRST in answer.output
+        assert FIRST in cli("cutover", "status", "2027").output
+        assert cli("cutover", "help-out", "2027").exit_code == 1
         assert town.window.ordered_at is None
 
     def test_ends_the_same_in_whichever_order_jobs_are_run(self, town: Town, cli: Cli) -> None:

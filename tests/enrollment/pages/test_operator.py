@@ -279,6 +279,26 @@ class TestDecisionsAboutACutover:
         assert switch().state is SwitchState.CARRIED_OUT
         assert later.get(f"{address}/sell").status_code == 404
 
+    def test_are_led_to_by_words_for_what_comes_next(self, later: FlaskClient, address: str, cli: Cli) -> None:
+        def said() -> str:
+            return later.get(address).text
+
+        assert "it goes on batch by batch" in said()
+        post(later, f"{address}/pause", {"reason": "a wrong table"})
+        assert "It waits until you let it go on" in said()
+        post(later, f"{address}/resume", {"reason": "mended"})
+        run_job("cutover")
+        assert "Then confirm it, or have it rolled back" in said()
+        post(later, f"{address}/roll-back", {"reason": "a wrong table"})
+        assert "is taken back batch by batch" in said()
+        run_job("roll-back-cutover")
+        assert "It was rolled back" in said()
+        assert "rolled back so far: 1 times" in cli("cutover", "status", address.rpartition("/")[2]).output
+        post(later, f"{address}/resume", {"reason": "mended"})
+        run_job("cutover")
+        post(later, f"{address}/confirm", {"reason": "it is right"})
+        assert "It is confirmed and over" in said()
+
     def test_are_taken_on_the_command_line_too(self, later: FlaskClient, address: str, cli: Cli) -> None:
         year = address.rpartition("/")[2]
 
