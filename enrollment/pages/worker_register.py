@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flask import current_app, redirect, render_template, session, url_for
+from flask import redirect, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext as _l
 from wtforms import EmailField, SelectField
@@ -33,13 +33,6 @@ LETTERS_AN_HOUR: Final = 3
 _SENT_TO: Final = "registered_with"
 
 
-class TooManyTries(Refusal):
-    """Somebody tries addresses, or fills the exchange with people who do not exist."""
-
-    code = "too_many_tries"
-    status = 429
-
-
 class RegisterForm(forms.PageForm):
     """A person who works, for whomever."""
 
@@ -64,12 +57,12 @@ def register() -> ResponseReturnValue:
     form = RegisterForm()
     form.place.choices = place_choices(policy)
     if form.is_submitted():
-        _slow_down(f"register {rates.address()}", AT_MOST_AN_HOUR)
+        rates.slow_down(f"register {rates.address()}", at_most=AT_MOST_AN_HOUR)
     if form.validate_on_submit():
         person = Person(str(form.name.data), str(form.email.data), None, str(form.place.data))
         try:
             address = login.clean_email(person.email)
-            _slow_down(f"letters about registering to {address}", LETTERS_AN_HOUR)
+            rates.slow_down(f"letters about registering to {address}", at_most=LETTERS_AN_HOUR)
             in_unit_of_work(lambda: _register(person))
         except Refusal as refusal:
             forms.refusal_to_form(form, refusal)
@@ -85,14 +78,6 @@ def sent() -> ResponseReturnValue:
     if (address := session.get(_SENT_TO)) is None:
         return redirect(url_for("worker_register.register"))
     return render_template("worker/register_sent.html", address=address)
-
-
-def _slow_down(what: str, at_most: int) -> None:
-    """Count the try, beside the session: it stays counted when nothing comes of it. A demo has nothing to guess."""
-    if current_app.config["DEMO"]:
-        return
-    if rates.DatabaseStorage("exchange-database://").incr(what, 3_600) > at_most:
-        raise TooManyTries(_l("There were too many tries. Wait an hour, then register."))
 
 
 def _register(person: Person) -> None:

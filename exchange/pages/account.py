@@ -17,6 +17,7 @@ from exchange import clock, notices
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access, login
+from exchange.identity.login import rates
 from exchange.identity.login.sessions import SignedInBlueprint
 from exchange.identity.organizations import Organization
 from exchange.web.audiences import navigation
@@ -24,6 +25,8 @@ from exchange.web.forms import NameField, PageForm, refusal_to_form, render_form
 
 bp = SignedInBlueprint("account", __name__, url_prefix="/account")
 NOTICES_SHOWN = 50
+NEW_ADDRESSES_AN_HOUR = 5
+"""So often somebody may try to sign in with another address: the answer tells whether it is another's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ def contact() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_form("account/contact.html", form)
     try:
+        if login.clean_email(str(form.email.data)) != current_user.email:
+            rates.slow_down(f"new address of login {actor.login_id}", at_most=NEW_ADDRESSES_AN_HOUR)
         in_unit_of_work(lambda: _change_contact(actor, str(form.name.data), str(form.email.data)))
     except Refusal as refusal:
         refusal_to_form(form, refusal)

@@ -16,6 +16,7 @@ from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access, login
 from exchange.identity.actors import Audience
+from exchange.identity.login import rates
 from exchange.identity.organizations import NameTaken
 from exchange.web.audiences import audience_blueprint
 from exchange.web.forms import NameField, PageForm, ParsedField, TextField, needed, refusal_to_form, render_form
@@ -27,6 +28,8 @@ from providers.qualification import Application
 
 bp = audience_blueprint("apply", __name__, Audience.PUBLIC)
 
+AT_MOST_AN_HOUR: Final = 10
+"""So many tries to apply come from one network address: an answer tells whether somebody signs in with an address."""
 _WEBSITE: Final = re.compile(r"https://[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?(?:/[A-Za-z0-9._~/-]{0,200})?", re.ASCII)
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,24}", re.ASCII)
 
@@ -82,6 +85,8 @@ def show() -> ResponseReturnValue:
     """Apply; the organization and its first login are entered together or not at all."""
     form = ApplicationForm()
     form.kind.choices = [SelectChoice(kind.value, str(word)) for kind, word in KIND_WORDS.items()]
+    if form.is_submitted():
+        rates.slow_down(f"apply {rates.address()}", at_most=AT_MOST_AN_HOUR)
     if form.validate_on_submit():
         try:
             in_unit_of_work(lambda: _apply(form))

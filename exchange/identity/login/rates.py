@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from flask import Flask, request, session
+from flask import Flask, current_app, request, session
+from flask_babel import lazy_gettext as _l
 from flask_limiter import Limiter
 from limits.storage import Storage
 from sqlalchemy import Index, delete, select
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange import clock
 from exchange.database import Base, db, writing
+from exchange.errors import Refusal
 
 PER_ACCOUNT_AND_ADDRESS = "10 per 15 minutes"
 PER_ACCOUNT = "50 per 1 hour"
@@ -103,6 +105,24 @@ class DatabaseStorage(Storage):
         with db.engine.connect() as connection:
             found: int | None = connection.execute(statement).scalar_one_or_none()
         return found
+
+
+class TooManyTries(Refusal):
+    """Somebody tries out addresses, or fills the exchange with people who do not exist."""
+
+    code = "too_many_tries"
+    status = 429
+
+
+def slow_down(what: str, *, at_most: int) -> None:
+    """Count a try of the present hour, beside the session: it stays counted when nothing comes of it.
+
+    A demo has nothing to guess. Refuses ``TooManyTries``.
+    """
+    if current_app.config["DEMO"]:
+        return
+    if DatabaseStorage("exchange-database://").incr(what, 3_600) > at_most:
+        raise TooManyTries(_l("There were too many tries. Wait an hour, then try again."))
 
 
 def init_app(app: Flask) -> None:

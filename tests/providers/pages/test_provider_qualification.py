@@ -13,6 +13,7 @@ from exchange.database import db
 from exchange.identity import login
 from exchange.identity.organizations import Organization
 from providers.models import BoardSeat, CriterionState, Provider, ProviderCriterion, ProviderState
+from providers.pages.apply import AT_MOST_AN_HOUR
 from tests.support.signing_in import post, sign_in
 from tests.support.worker_makers import Market
 
@@ -55,6 +56,15 @@ def criterion(market: Market, code: str) -> ProviderCriterion:
 
 
 class TestApplying:
+    def test_is_slowed_down_for_who_tries_many_addresses(self, market: Market, client: FlaskClient) -> None:
+        before = organizations()
+
+        answers = [apply(client, email="nonsense").status_code for _ in range(AT_MOST_AN_HOUR)]
+
+        assert set(answers) == {422}
+        assert apply(client).status_code == 429
+        assert organizations() == before
+
     def test_enters_the_organization_and_who_signs_in_for_it(self, market: Market, client: FlaskClient) -> None:
         answer = apply(client)
 
