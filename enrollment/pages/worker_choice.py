@@ -76,7 +76,7 @@ def _shop(here: Standpoint) -> str:
         windows=told,
         window=next((one for one in told if window is not None and one.id == window.id), None),
         next_window=windows.next_open_enrollment(here.at) if window is None else None,
-        cards=cards_of(found, ticked=packages_asked(), policy=policy),
+        cards=cards_of(found, ticked=packages_asked(), policy=policy, market=here.market),
         package_page=stem_of("packages.package"),
         confirm_page=stem_of("worker_choice.confirm"),
         page=page,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from flask_babel import gettext as _
 
 from enrollment.choosing import Choice
+from exchange import remembered
 from exchange.errors import Refusal
 from exchange.policy.document import Policy
 from exchange.web.filters import percent
+from exchange.web.language import current_language
 from providers.shelf import Offer
 
 
@@ -30,9 +32,26 @@ class Card(NamedTuple):
     refusal: Refusal | None
 
 
-def cards_of(choices: Sequence[Choice], *, ticked: Collection[int], policy: Policy) -> list[Card]:
-    """The offers in their order; ``ticked`` are the versions that stand side by side next."""
-    written = _Written(policy)
+class Words(NamedTuple):
+    """What a card says of an offer to everybody who reads the language."""
+
+    facts: Sequence[tuple[str, str]]
+    shares: str
+
+
+def cards_of(choices: Sequence[Choice], *, ticked: Collection[int], policy: Policy, market: str) -> list[Card]:
+    """The offers in their order; ``ticked`` are the versions that stand side by side next.
+
+    The offers are those that are remembered while ``market`` is the market's word; so is what they say.
+    """
+    offers = {one.offer.version_id: one.offer for one in choices}
+    words = remembered.each_of_market(
+        ("card of a list", policy.effective_on, current_language()),
+        offers,
+        market,
+        lambda ids: _Written(policy).words_of(offers[id_] for id_ in ids),
+        reads=False,
+    )
     return [
         Card(
             version_id=one.offer.version_id,
@@ -40,8 +59,8 @@ def cards_of(choices: Sequence[Choice], *, ticked: Collection[int], policy: Poli
             provider=one.offer.provider_name,
             summary=one.offer.terms.summary,
             tier=one.offer.tier,
-            facts=written.facts_of(one.offer),
-            shares=written.shares_of(one.offer),
+            facts=words[one.offer.version_id].facts,
+            shares=words[one.offer.version_id].shares,
             is_mine=one.is_mine,
             is_chosen=one.is_chosen,
             is_ticked=one.offer.version_id in ticked,
@@ -52,14 +71,18 @@ def cards_of(choices: Sequence[Choice], *, ticked: Collection[int], policy: Poli
 
 
 class _Written:
-    """The words that the offers of one page have in common, each looked for once."""
+    """The words that offers have in common, each looked for once."""
 
     def __init__(self, policy: Policy) -> None:
         self._names = {component.code: component.name for component in policy.components}
         self._fee, self._health = _("Fee"), _("Health plan")
         self._accruals: dict[int, str] = {}
 
-    def facts_of(self, offer: Offer) -> list[tuple[str, str]]:
+    def words_of(self, offers: Iterable[Offer]) -> dict[int, Words]:
+        """What each says, by its version."""
+        return {offer.version_id: Words(self._facts(offer), self._shares(offer)) for offer in offers}
+
+    def _facts(self, offer: Offer) -> list[tuple[str, str]]:
         """The fee, what leave is earned, and the health plan."""
         return [
             (self._fee, percent(offer.terms.fee_bp)),
@@ -71,7 +94,7 @@ class _Written:
             *([(self._health, offer.health.name)] if offer.health is not None else []),
         ]
 
-    def shares_of(self, offer: Offer) -> str:
+    def _shares(self, offer: Offer) -> str:
         """What of each dollar goes where."""
         shares = offer.terms.split
         return " · ".join(f"{name} {percent(shares[code])}" for code, name in self._names.items() if shares.get(code))

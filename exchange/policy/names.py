@@ -6,7 +6,9 @@ the name, whoever reads another language sees it there; ``tools/policy_words.py`
 
 from __future__ import annotations
 
-from flask_babel import gettext
+from functools import lru_cache
+
+from flask_babel import get_locale, gettext
 
 
 class Named:
@@ -23,4 +25,11 @@ class Named:
 
 def in_words(written: str) -> str:
     """What the policy file writes, in the language of the moment. Per cent signs are doubled in catalogues."""
+    locale = get_locale()
+    return written if locale is None else _in_words(written, locale.language)
+
+
+@lru_cache(maxsize=4_096)
+def _in_words(written: str, _language: str) -> str:
+    """A page writes a hundred of them; each is looked for once."""
     return str(gettext(written.replace("%", "%%"))).replace("%%", "%")

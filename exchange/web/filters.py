@@ -88,10 +88,16 @@ def moment(at: datetime | None, zone: str | None = None) -> str:
     """``November 30, 2026, 11:59 PM PST``: date, time and zone; a dash for None."""
     if at is None:
         return NOTHING
-    local = at.astimezone(ZoneInfo(zone) if zone else program_zone())
-    time = dates.format_time(local, format="short", tzinfo=local.tzinfo, locale=_locale())
+    return _moment_in_words(at, zone or current_app.config["PROGRAM_ZONE"], _locale())
+
+
+@lru_cache(maxsize=4_096)
+def _moment_in_words(at: datetime, zone: str, locale: Locale) -> str:
+    """So do the same few instants: when a window closes."""
+    local = at.astimezone(ZoneInfo(zone))
+    time = dates.format_time(local, format="short", tzinfo=local.tzinfo, locale=locale)
     name = dates.get_timezone_name(local, width="short", locale=Locale("en", "US"))
-    return f"{day(local.date())}, {time} {name}"
+    return f"{_in_words(local.date(), 'long', locale)}, {time} {name}"
 
 
 def percent(share_bp: int | None) -> str:

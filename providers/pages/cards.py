@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from flask_babel import LazyString
-from flask_babel import lazy_gettext as _l
+from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
+from exchange import remembered
 from exchange.money import BP
 from exchange.policy.document import Nature, Policy
 from exchange.web.filters import percent
+from exchange.web.language import current_language
 from providers.models import ProviderKind
 from providers.package_terms import FEE, ComponentTerms, Terms
 from providers.pages.wording import KIND_WORDS, METAL_WORDS, TierShown, place_names, tiers_shown
@@ -24,13 +26,13 @@ _SHOWN_FROM_BP = 450
 """A narrower part of the bar has no room for its number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """One part of a contribution: where it stands in the bar (per cent of its width), and what it is."""
 
     number: int
     code: str
-    label: str | LazyString
+    label: str
     share_bp: int
     x: str
     width: str
@@ -45,13 +47,13 @@ class Part:
             mark += f'<text x="{self.middle}" y="{height // 2 + 5}" text-anchor="middle">{self.number}</text>'
         return Markup(mark)  # noqa: S704 - positions are ours, the code is escaped
 
-    @property
+    @cached_property
     def legend(self) -> Markup:
         """What its number stands for."""
         return Markup(  # noqa: S704 - words are escaped
             f'<li><svg width="24" height="20" aria-hidden="true"><rect class="benefit-{escape(self.code)}" width="24"'
             f' height="20"/><text x="12" y="15" text-anchor="middle">{self.number}</text></svg>'
-            f" <span>{escape(str(self.label))}</span> <b>{percent(self.share_bp)}</b></li>"
+            f" <span>{escape(self.label)}</span> <b>{percent(self.share_bp)}</b></li>"
         )
 
 
@@ -79,29 +81,44 @@ class ComponentShown:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A package as lists show it."""
+    """A package as lists show it, in words of one language."""
 
     offer: Offer
-    kind: LazyString
+    kind: str
     tier: TierShown | None
     place: str
     parts: tuple[Part, ...]
     leave: tuple[Leave, ...]
-    metal: LazyString | None
+    metal: str | None
+
+
+def cards_known(
+    offers: Sequence[Offer], kinds: Mapping[int, ProviderKind], *, policy: Policy, market: str
+) -> list[Card]:
+    """The same as they are remembered while ``market`` is the market's word, for offers and kinds that are, too."""
+    by_id = {offer.version_id: offer for offer in offers}
+    found = remembered.each_of_market(
+        ("card", policy.effective_on, current_language()),
+        by_id,
+        market,
+        lambda ids: dict(zip(ids, cards_of([by_id[id_] for id_ in ids], kinds, policy=policy), strict=True)),
+        reads=False,
+    )
+    return [found[offer.version_id] for offer in offers]
 
 
 def cards_of(offers: Sequence[Offer], kinds: Mapping[int, ProviderKind], *, policy: Policy) -> list[Card]:
-    """The offers as cards, in their order."""
+    """The offers as cards, in their order, in the language of the moment."""
     tiers, places = tiers_shown(policy), place_names(policy)
     return [
         Card(
             offer=offer,
-            kind=KIND_WORDS[kinds[offer.provider_id]],
+            kind=str(KIND_WORDS[kinds[offer.provider_id]]),
             tier=tiers.get(offer.tier or ""),
             place=places.get(offer.terms.service_area, offer.terms.service_area),
             parts=parts_of(offer.terms, policy=policy),
             leave=leave_of(offer.terms, policy=policy),
-            metal=None if offer.health is None else METAL_WORDS[offer.health.metal],
+            metal=None if offer.health is None else str(METAL_WORDS[offer.health.metal]),
         )
         for offer in offers
     ]
@@ -156,14 +173,14 @@ def _shown(one: ComponentTerms, *, name: str, is_own: bool) -> ComponentShown:
     )
 
 
-def _shares(terms: Terms, policy: Policy) -> list[tuple[str, str | LazyString, int]]:
+def _shares(terms: Terms, policy: Policy) -> list[tuple[str, str, int]]:
     split = terms.split
     named = [(component.code, component.name) for component in policy.components]
     unknown = [(code, code) for code in split if code != FEE and code not in dict(named)]
-    found: list[tuple[str, str | LazyString, int]] = [
+    found: list[tuple[str, str, int]] = [
         (code, name, split[code]) for code, name in (*named, *unknown) if split.get(code)
     ]
-    return [*found, (FEE, _l("Fee"), split[FEE])] if split[FEE] else found
+    return [*found, (FEE, _("Fee"), split[FEE])] if split[FEE] else found
 
 
 def _of_bar(part: int, whole: int = BP) -> str:

@@ -82,7 +82,7 @@ def _catalogue(moment: Moment) -> str:
     kinds = remembered.each_of_market(
         "kind", {offer.provider_id for offer in offers}, moment.market, catalogue.kinds_of
     )
-    shown = cards.cards_of(offers, kinds, policy=now.policy)
+    shown = cards.cards_known(offers, kinds, policy=now.policy, market=moment.market)
     picked = asked_versions()
     return kept.render(
         "public/packages.html",

@@ -329,3 +329,18 @@ class TestOwnAccount:
     def test_is_none_of_a_login_that_is_no_worker_s(self, market: Market, app: Flask) -> None:
         with app.test_request_context():
             assert own_account.of_login(market.staff(0)) is None
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_is_read_from_the_worker_s_own_rows(self, market: Market, app: Flask) -> None:
+        """By the state of a request it would be read from those of all who wait for an answer."""
+        login_id = login_id_of(worker(market))
+        with app.test_request_context(), statements() as told:
+            own_account.of_login(login_id)
+
+        words = told[0]
+        plan = str(
+            db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", (None,) * words.count("?")).all()
+        )
+
+        assert "ix_leave_request_benefit_account_id" in plan
+        assert "ix_leave_request_state" not in plan

@@ -1,4 +1,4 @@
-"""Is a table of which the columns are remembered the one that would be written anew?"""
+"""Are tables and cards of which parts are remembered the ones that would be written anew?"""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from flask_babel import force_locale
 from exchange import clock, revision
 from exchange.database import db, unit_of_work
 from exchange.policy import versions
-from providers import shelf
+from providers import catalogue, shelf
 from providers.comparison import Comparison, WorkPattern, compare
 from providers.models import Package
+from providers.pages import cards
 from providers.pages.comparison_table import compare_known
 from tests.support.counting import statements
 from tests.support.worker_makers import OFFERINGS, Market
@@ -56,3 +57,20 @@ class TestCompareKnown:
 
         with app.test_request_context("/"):
             assert remembered_table(market).offers[0].package_name == "Another name"
+
+
+class TestCardsKnown:
+    @pytest.mark.parametrize("language", ["en", "es"])
+    def test_say_what_cards_say(self, app: Flask, market: Market, language: str) -> None:
+        word = revision.moment()
+        policy = versions.at_moment(word)
+        offers = shelf.offers([market.version_of(place).id for place in range(len(OFFERINGS))])
+        kinds = catalogue.kinds_of([offer.provider_id for offer in offers])
+
+        with app.test_request_context("/"), force_locale(language):
+            anew = cards.cards_of(offers, kinds, policy=policy)
+            found = [cards.cards_known(offers, kinds, policy=policy, market=word.market) for _ in range(2)]
+
+            assert found == [anew, anew]
+            assert [part.legend for part in found[1][0].parts] == [part.legend for part in anew[0].parts]
+            assert (anew[0].parts[-1].label == "Fee") is (language == "en")
