@@ -114,13 +114,13 @@ def _standings(at: datetime) -> list[overview.Standing]:
 @figure("pbx_job_due", "Things that are due for a job now; -1 when it cannot tell.")
 def _due(at: datetime) -> Iterable[Sample]:
     for one in _standings(at):
-        yield Sample(-1 if one.trouble else one.due_now, {"job": one.name})
+        yield Sample(-1 if one.trouble else one.due_now, {"name": one.name})
 
 
 @figure("pbx_job_overdue_seconds", "Since when the oldest thing that a job has to do is due.")
 def _overdue(at: datetime) -> Iterable[Sample]:
     for one in _standings(at):
-        yield Sample(age(one.due_at, at) if one.due_now else 0, {"job": one.name})
+        yield Sample(age(one.due_at, at) if one.due_now else 0, {"name": one.name})
 
 
 @figure("pbx_job_last_success_seconds", "When a job was last done, in seconds since 1970.")
@@ -130,20 +130,20 @@ def _last_success(_at: datetime) -> Iterable[Sample]:
         last = select(r.finished_at).where(r.name == job.name, r.state == RunState.DONE).order_by(r.id.desc()).limit(1)
         finished = db.session.execute(last).scalar_one_or_none()
         if finished is not None:
-            yield Sample(seconds_of(finished), {"job": job.name})
+            yield Sample(seconds_of(finished), {"name": job.name})
 
 
 @figure("pbx_job_failed", "1 while the last run of a job is one that failed.")
 def _failed(at: datetime) -> Iterable[Sample]:
     for one in _standings(at):
-        yield Sample(int(one.failed), {"job": one.name})
+        yield Sample(int(one.failed), {"name": one.name})
 
 
 @figure("pbx_broken_rules", "Findings of the last run that asked the rules which must always hold.")
 def _broken(at: datetime) -> Iterable[Sample]:
     for one in _standings(at):
         if one.last is not None and (one.last.broken or one.name == "check-invariants"):
-            yield Sample(len(one.last.broken), {"job": one.name})
+            yield Sample(len(one.last.broken), {"name": one.name})
 
 
 @figure("pbx_entries_sealed", "Entries of the journal that are sealed.")

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from flask import Flask
 
-from exchange import figures
+from exchange import clock, figures
 from exchange.settings import SETTINGS
 from tests.support.source import ROOT
+from tests.support.worker_makers import Market
 
 DEPLOY = ROOT / "deploy"
 NAMES = {setting.name for setting in SETTINGS}
@@ -21,6 +22,16 @@ OTHERS = {"WEB_BIND", "WEB_WORKERS", "PROGRAM_PASSWORD", "OWNER_PASSWORD", "POST
 OTHERS |= {"PATH", "FLASK_APP", "PYTHONUNBUFFERED", "PGAPPNAME"}
 UNITS = sorted(DEPLOY.glob("systemd/*.service"))
 SERVICES: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]
+ALARMS: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0][
+    "rules"
+]
+# Shown while there is something to show only: a cutover that is due, a provider that was checked, a job that ran.
+OF_WHAT_MAY_BE_MISSING = {
+    "pbx_cutover_switches": {"plan_year", "state"},
+    "pbx_reserve_tier": {"tier"},
+    "pbx_broken_rules": {"name"},
+    "pbx_request_seconds": {"endpoint", "method", "status", "le"},
+}
 HANDBOOK = ROOT.joinpath("docs", "operations.md").read_text(encoding="utf-8")
 
 
@@ -130,6 +141,48 @@ def directives() -> dict[str, str]:
     """What the proxy's configuration says, by its word."""
     lines = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     return dict(re.findall(r"^\s*([a-z_]+) ([^;{]+);", lines, re.MULTILINE))
+
+
+class TestAlarm:
+    """A rule over a figure or a label that is not there never fires, and nobody is told."""
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_asks_for_figures_and_labels_that_there_are(self, app: Flask) -> None:
+        Market()
+        labels = {name: set(found) for name, found in labels_shown().items()} | OF_WHAT_MAY_BE_MISSING
+        unknown = [
+            (rule["alert"], name, label)
+            for rule in ALARMS
+            for name, selector in re.findall(r"(pbx_[a-z_]+)(?:\{([^}]*)\})?", rule["expr"])
+            for label in [*re.findall(r"([a-z_]+)(?:=|!)", selector), *re.findall(r"by \(([a-z_]+)\)", rule["expr"])]
+            if label not in labels.get(re.sub(r"_(count|bucket)$", "", name), set())
+        ]
+
+        assert unknown == []
+        assert len(ALARMS) > 10
+
+    def test_watches_each_figure_that_the_handbook_says_to(self) -> None:
+        watched = {name for rule in ALARMS for name in re.findall(r"pbx_[a-z_]+?(?=_bucket|_count|\b)", rule["expr"])}
+        rows = re.findall(r"^\| (.*pbx_.*) \| (.*) \|$", HANDBOOK, re.MULTILINE)
+
+        assert len(rows) > 10
+        assert [row for row, _when in rows if not watched & set(re.findall(r"pbx_[a-z_]+", row))] == [
+            "`pbx_windows_open` by kind"
+        ]
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_gives_no_figure_a_label_that_prometheus_takes_for_itself(self, app: Flask) -> None:
+        taken = {"job", "instance"}
+
+        assert {name: found & taken for name, found in labels_shown().items() if found & taken} == {}
+
+
+def labels_shown() -> dict[str, set[str]]:
+    """The labels of each figure, as the program shows them."""
+    found: dict[str, set[str]] = {}
+    for name, labels in re.findall(r"^(pbx_[a-z_]+)(?:\{(.*)\})? ", figures.text(clock.now()), re.MULTILINE):
+        found.setdefault(name, set()).update(re.findall(r'([a-z_]+)="', labels))
+    return found
 
 
 class TestHandbook:
