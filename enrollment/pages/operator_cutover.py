@@ -94,17 +94,18 @@ def show(plan_year: str) -> Response:
     """One cutover: how far it is; with ``?follow=1`` the browser asks again by itself while it runs."""
     window, at = called(plan_year), clock.now()
     state, follows = state_of(window, at), request.args.get("follow") == "1"
+    pace = switch_list.pace(window, at=at)
     answer = make_response(
         render_template(
             "operator/cutover.html",
             window=window,
             state=state,
             states=WINDOW_STATES,
-            pace=switch_list.pace(window, at=at),
+            pace=pace,
             follows=follows,
             in_work=state in _IN_WORK,
             next_step=next_step(window, state, at=at),
-            deeds=[deed for deed in DEEDS.values() if deed.is_offered(window)],
+            deeds=[deed for deed in DEEDS.values() if deed.is_offered(window, pace)],
             settlement_id=_settlement_of(window),
         )
     )
@@ -198,7 +199,7 @@ class Deed:
     consequence: LazyString
     done: LazyString
     carry_out: Callable[..., None]
-    is_offered: Callable[[EnrollmentWindow], bool]
+    is_offered: Callable[[EnrollmentWindow, switch_list.Pace], bool]
     refusal: Callable[[EnrollmentWindow], Refusal | None] = lambda _window: None
 
 
@@ -211,7 +212,7 @@ DEEDS: Final[dict[str, Deed]] = {
             _l("The batch that is being written ends; no other begins. What was carried out stays."),
             _l("Paused. No further batch begins."),
             cutover_control.pause,
-            lambda window: window.cut_over_at is None and window.paused_at is None,
+            lambda window, _pace: window.cut_over_at is None and window.paused_at is None,
         ),
         Deed(
             "resume",
@@ -219,7 +220,7 @@ DEEDS: Final[dict[str, Deed]] = {
             _l("It goes on where it stopped; nothing is done twice."),
             _l("It goes on at the scheduler's next look, within seconds."),
             cutover_control.resume,
-            lambda window: window.paused_at is not None and window.rolling_back_since is None,
+            lambda window, _pace: window.paused_at is not None and window.rolling_back_since is None,
         ),
         Deed(
             "confirm",
@@ -227,7 +228,7 @@ DEEDS: Final[dict[str, Deed]] = {
             _l("What moved stays. It cannot be rolled back any more."),
             _l("Confirmed."),
             cutover_control.confirm,
-            lambda window: cutover_control.refusal_to_confirm(window) is None,
+            lambda window, _pace: cutover_control.refusal_to_confirm(window) is None,
             cutover_control.refusal_to_confirm,
         ),
         Deed(
@@ -239,8 +240,9 @@ DEEDS: Final[dict[str, Deed]] = {
             ),
             _l("It is being rolled back, batch by batch."),
             partial(cutover_control.ask_to_roll_back, at_most=cutover_control.MOST_ON_A_PAGE),
-            lambda window: (
-                window.confirmed_at is None
+            lambda window, pace: (
+                pace.done > 0
+                and window.confirmed_at is None
                 and window.rolling_back_since is None
                 and (window.cut_over_at is not None or window.paused_at is not None)
             ),

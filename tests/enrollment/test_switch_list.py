@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from enrollment import switch_list, switching
+from enrollment import cutover_control, switch_list, switching
 from enrollment.models import BenefitAccount, SwitchCause, SwitchState
 from enrollment.switch_list import Wanted
 from exchange.database import db, in_unit_of_work
@@ -66,6 +66,17 @@ class TestPace:
 
         assert (pace.done, pace.total, pace.remaining) == (1, 4, 3)
         assert pace.seconds_left == 30
+
+    def test_stands_still_while_the_cutover_is_paused(self, town: Town) -> None:
+        town.carry_out(limit=1)
+        then = EFFECTIVE + timedelta(seconds=10)
+        in_unit_of_work(
+            lambda: cutover_control.pause(cutover_control.held(town.window.id), reason="A look.", by=BY, at=then)
+        )
+
+        paces = {switch_list.pace(town.window, at=at) for at in (then, then + timedelta(hours=1))}
+
+        assert [pace.seconds_left for pace in paces] == [3]
 
     def test_goes_on_by_what_is_known_without_counting_again(self, town: Town) -> None:
         counted = switch_list.pace(town.window, at=EFFECTIVE)

@@ -248,6 +248,7 @@ class TestDecisionsAboutACutover:
         assert post(later, f"{address}/pause", {"reason": ""}).status_code == 422
         assert post(later, f"{address}/pause", {"reason": "a wrong table"}).status_code == 303
         assert "Paused" in later.get(address).text
+        assert "Roll it back" not in later.get(address).text  # nothing has moved
         with pytest.raises(NothingDue):
             run_job("cutover")
         assert switch().state is SwitchState.ORDERED
