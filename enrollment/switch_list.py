@@ -128,9 +128,8 @@ def pace(window: EnrollmentWindow, *, at: datetime) -> Pace:
     done, began_at, last_at = found.get(SwitchState.CARRIED_OUT, (0, None, None))
     ordered = found.get(SwitchState.ORDERED, (0, None, None))[0]
     abandoned = found.get(SwitchState.ABANDONED, (0, None, None))[0]
-    until = (
-        window.cut_over_at or (last_at if window.paused_at is not None else None) or at
-    )  # a pause slows nothing down
+    stopped_at = last_at if window.paused_at is not None else None  # a pause slows nothing down
+    until = window.cut_over_at or stopped_at or at
     return _reckoned(done, ordered, abandoned, (began_at, last_at), until=until)
 
 
