@@ -26,13 +26,14 @@ from tests.support.seal_makers import make_ring
 
 ENGINES = ("sqlite", "postgresql")
 Figures: TypeAlias = dict[str, float]
-# As somebody who serves in earnest would set it up: every commit waits for the disk.
+# As docs/operations.md sets it up: every commit waits for the disk.
 DURABLE = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "15min",
+    "wal_compression": "lz4",
     "timezone": "UTC",
     "lc_messages": "C",
 }

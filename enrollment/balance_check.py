@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, CompoundSelect, Select, cast, func, or_, select, union_all
 
+from enrollment import own_entries
 from enrollment.liability_statements import provider_called
 from enrollment.models import BenefitAccount
 from exchange.database import core, db
@@ -80,19 +81,17 @@ def settled(found: Iterable[Round], at: datetime) -> Round | None:
 def lines_of(account_id: int, since: Round) -> Sequence[OwnLine]:
     """Every line of the account. One statement, so that all figures are of one instant."""
     la, lb = core(LedgerAccount).c, core(LedgerBalance).c
-    t, seal = core(LedgerTransfer).c, core(JournalSeal).c
-    is_later = or_(seal.position.is_(None), seal.position >= since.journal_size)
+    moves = _moved(account_id, since).cte("moves")
 
     def moved(end: ColumnElement[int]) -> ColumnElement[int]:
-        rows = select(cast(func.coalesce(func.sum(t.amount), 0), BigInteger)).where(end == la.id, is_later)
-        joined = core(LedgerTransfer).outerjoin(core(JournalSeal), seal.entry_id == t.entry_id)
-        return rows.select_from(joined).correlate(core(LedgerAccount)).scalar_subquery()
+        rows = select(cast(func.coalesce(func.sum(moves.c.amount), 0), BigInteger)).where(end == la.id)
+        return rows.correlate(core(LedgerAccount)).scalar_subquery()
 
     lines = core(LedgerAccount).outerjoin(core(LedgerBalance), lb.account_id == la.id)
     rows = (
         select(
-            la.organization_id, la.component, la.unit, func.coalesce(lb.amount, 0), moved(t.target_id),
-            moved(t.source_id),
+            la.organization_id, la.component, la.unit, func.coalesce(lb.amount, 0), moved(moves.c.target_id),
+            moved(moves.c.source_id),
         )
         .select_from(lines)
         .where(la.holder_id == account_id, la.kind == AccountKind.WORKER)
@@ -102,6 +101,21 @@ def lines_of(account_id: int, since: Round) -> Sequence[OwnLine]:
         OwnLine(provider_called(organization_id), component, Unit(unit), now, came, went)
         for organization_id, component, unit, now, came, went in db.session.execute(rows)
     ]
+
+
+def _moved(account_id: int, since: Round) -> CompoundSelect[*tuple[Any, ...]]:
+    """What came to the account's lines and what left them since: ``source_id``, ``target_id``, ``amount``."""
+    t, seal = core(LedgerTransfer), core(JournalSeal).c
+    own = own_entries.lines(account_id)
+    later = (
+        select(t.c.source_id, t.c.target_id, t.c.amount)
+        .outerjoin(core(JournalSeal), seal.entry_id == t.c.entry_id)
+        .where(or_(seal.position.is_(None), seal.position >= since.journal_size))
+    )
+    came = later.where(t.c.target_id.in_(own))
+    # What leaves his lines leads to none of them.
+    gone = [later.where(t.c.entry_id.in_(entries)) for entries in own_entries.leaving(account_id)]
+    return union_all(came, *gone)
 
 
 def statements_in(account: BenefitAccount, one: Round) -> Sequence[LiabilityStatement]:

@@ -34,11 +34,13 @@ from sqlalchemy import (
 )
 
 from enrollment import cutover
+from enrollment.corrections import Correction
 from enrollment.models import (
     Contribution,
     Election,
     ElectionState,
     EnrollmentWindow,
+    LeaveRequest,
     MemberRight,
     Membership,
     Switch,
@@ -96,15 +98,22 @@ def _acted(theirs: Subquery, *, one_by_one: bool) -> list[Select[Any]]:
     """
     t, a, e = LedgerTransfer, LedgerAccount, LedgerEntry
     young = true() if one_by_one else t.entry_id > select(func.min(theirs.c.entry_id)).scalar_subquery()
+    holder, account = _known(theirs.c.benefit_account_id, one_by_one), _known(a.id, one_by_one)
+    came = select(a.holder_id.label("account_id")).select_from(theirs)
+    came = came.join(a, a.holder_id == holder).join(t, t.target_id == account)
+    took = select(LeaveRequest.benefit_account_id.label("account_id")).select_from(theirs)
+    took = took.join(LeaveRequest, LeaveRequest.benefit_account_id == holder)
+    lost = select(Contribution.benefit_account_id.label("account_id")).select_from(theirs)
+    lost = lost.join(Contribution, Contribution.benefit_account_id == holder)
+    lost = lost.join(Correction, Correction.contribution_id == Contribution.id)
+    lost = lost.where(Correction.state != literal_column("'refused'", Text))  # so that SQLite knows its index
     found: list[Select[Any]] = []
-    for line in (t.source_id, t.target_id):
-        own = select(a.holder_id.label("account_id")).select_from(theirs)
-        holder, account = _known(theirs.c.benefit_account_id, one_by_one), _known(a.id, one_by_one)
-        own = own.join(a, a.holder_id == holder).join(t, line == account)
-        found.append(own.where(young, t.entry_id > theirs.c.entry_id))
+    deeds = ((came.where(young), t.entry_id), (took, LeaveRequest.entry_id), (lost, Correction.entry_id))
+    for deed, entry_id in deeds:
+        found.append(deed.where(entry_id > theirs.c.entry_id))
         # A switch that moved nothing has no entry of its own.
         later = e.posted_at >= theirs.c.carried_out_at
-        found.append(own.join(e, e.id == _known(t.entry_id, one_by_one)).where(theirs.c.entry_id.is_(None), later))
+        found.append(deed.join(e, e.id == _known(entry_id, one_by_one)).where(theirs.c.entry_id.is_(None), later))
     is_still = exists().where(
         Membership.benefit_account_id == theirs.c.benefit_account_id,
         Membership.ends_at.is_(None),

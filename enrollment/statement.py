@@ -16,11 +16,12 @@ from flask_babel import gettext
 from sqlalchemy import Select, select
 from sqlalchemy.orm import aliased
 
+from enrollment import own_entries
 from enrollment.models import Contribution, LeaveRequest, Switch, SwitchState
 from exchange.clock import local_date
 from exchange.database import core, db
 from exchange.identity.organizations import Organization
-from exchange.ledger.accounts import AccountKind, LedgerAccount
+from exchange.ledger.accounts import LedgerAccount
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer
 from exchange.money import Unit
 from exchange.policy.document import Policy
@@ -76,17 +77,10 @@ def entries_of(account_id: int) -> Select[int]:
     """A SELECT of the ids of the entries that touch the account, the latest first."""
     # Asked before, and named one by one: of the lines that nobody has named the planner expects as many transfers
     # as a line has on average, and the world's side has most of them.
-    own = select(LedgerAccount.id).where(
-        LedgerAccount.holder_id == account_id, LedgerAccount.kind == AccountKind.WORKER
-    )
-    lines = db.session.execute(own).scalars().all()
-    t = LedgerTransfer
-    touched = select(t.entry_id).where(t.source_id.in_(lines)).union(
-        select(t.entry_id).where(t.target_id.in_(lines))
-    )  # fmt: skip
+    lines = db.session.execute(own_entries.lines(account_id)).scalars().all()
     return (
         select(LedgerEntry.id)
-        .where(LedgerEntry.id.in_(touched))
+        .where(LedgerEntry.id.in_(own_entries.touching(account_id, lines)))
         .order_by(LedgerEntry.posted_at.desc(), LedgerEntry.id.desc())
     )
 

@@ -98,7 +98,6 @@ class LedgerTransfer(Base):
         CheckConstraint("amount > 0", name="positive"),
         CheckConstraint("source_id <> target_id", name="two_accounts"),
         one_of("unit", Unit),
-        Index("ix_ledger_transfer_source_id", "source_id"),
         Index("ix_ledger_transfer_target_id", "target_id"),
     )  # fmt: skip
 

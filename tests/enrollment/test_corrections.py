@@ -115,7 +115,7 @@ class TestCarryOut:
     def test_is_refused_when_the_worker_has_used_it(self, employer: Employer, account: BenefitAccount) -> None:
         (contribution,) = reported(employer, work(account))
         correction = asked(contribution)
-        _withdraw(account, 1)
+        _move_on(account, 1)
         before = balances_of(account.id)
 
         with pytest.raises(AlreadyUsed), unit_of_work():
@@ -187,14 +187,14 @@ def _move_everything(account: BenefitAccount, from_id: int, to_id: int) -> None:
     journal.post([Posting("switch:test", "switch", AT.date(), moves)], by=BY, at=AT)
 
 
-def _withdraw(account: BenefitAccount, cents: int) -> None:
-    """The worker takes something of his emergency savings out."""
+def _move_on(account: BenefitAccount, cents: int) -> None:
+    """Something of his emergency savings comes to stand elsewhere."""
     rows = select(LedgerAccount).where(LedgerAccount.holder_id == account.id, LedgerAccount.component == "emergency")
     with unit_of_work():
         own = db.session.scalars(rows).one()
-        world = Line(AccountKind.OUTSIDE, own.organization_id, Unit.USD)
-        move = Transfer(own.id, open_lines([world])[world], Unit.USD, cents)
-        journal.post([Posting("withdrawal:test", "withdrawal", AT.date(), (move,))], by=BY, at=AT)
+        there = Line(AccountKind.WORKER, own.organization_id, Unit.USD, "retirement", account.id)
+        move = Transfer(own.id, open_lines([there])[there], Unit.USD, cents)
+        journal.post([Posting("move:test", "switch", AT.date(), (move,))], by=BY, at=AT)
 
 
 class TestTwoAtOnce:

@@ -19,6 +19,7 @@ from exchange.money import Unit
 from exchange.scheduler import jobs
 from exchange.scheduler.jobs import PutOff
 from exchange.settlement import SettlementPosition
+from tests.enrollment.test_statement import take_back_the_first, take_leave
 from tests.enrollment.test_switching_while_posting import post, reported
 from tests.support.enrollment_makers import BY, EFFECTIVE, LEAVE, Town, held_by
 
@@ -205,6 +206,40 @@ class TestRollBack:
         in_unit_of_work(lambda: cutover_control.resume(town.window, reason=WHY, by=BY, at=EFFECTIVE))
         assert town.carry_out() == 5
         in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
+
+    def test_leaves_where_he_is_who_took_leave_after_it_was_asked_for(self, town: Town) -> None:
+        cut_over(town)
+        ask(town)
+        take_leave(town, 3, 60)
+        there = memberships.current(3).provider_id
+        assert rolling_back.acted_since(town.window_id) == 1
+
+        while roll_back(town, limit=2):
+            pass
+        finish(town)
+
+        assert memberships.current(3).provider_id == there
+        assert rolling_back.count(town.window_id) == 1
+
+    def test_leaves_where_he_is_whose_contribution_was_taken_back_since(self, app: Flask) -> None:
+        town = Town()
+        ada, ben = (town.member(name, package_id=town.summit) for name in ("Ada", "Ben"))
+        post(reported([ada, ben], reports=1)[0])
+        for account_id in (ada, ben):
+            town.choose(account_id, town.harbor)
+        town.order()
+        assert town.carry_out() == 2
+        in_unit_of_work(lambda: cutover.finish(town.window, by=BY, at=EFFECTIVE))
+        ask(town)
+        take_back_the_first(ada)
+        assert rolling_back.acted_since(town.window_id) == 1
+
+        while roll_back(town, limit=1):
+            pass
+        finish(town)
+
+        providers = [memberships.current(account_id).provider_id for account_id in (ada, ben)]
+        assert providers == [town.provider_of(town.harbor), town.provider_of(town.summit)]
 
     def test_of_many_is_not_looked_through_while_a_page_waits(self, town: Town) -> None:
         cut_over(town)

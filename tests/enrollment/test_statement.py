@@ -6,17 +6,23 @@ from datetime import date
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
-from enrollment import leave, receipts, statement
+from enrollment import corrections, leave, receipts, statement
 from enrollment.leave import TimeOff
-from enrollment.models import BenefitAccount, LeaveRequest
+from enrollment.models import BenefitAccount, Contribution, LeaveRequest
 from enrollment.statement import Direction, Movement
 from exchange.database import db, in_unit_of_work
 from exchange.errors import NotFound
+from exchange.identity.actors import Actor, Audience
+from exchange.ledger import invariants, journal
+from exchange.ledger.accounts import AccountKind, LedgerAccount, Line, open_lines
+from exchange.ledger.journal import Posting, Transfer
 from exchange.money import Unit
 from tests.support.enrollment_makers import BY, LEAVE, WHILE_OPEN, Town, totals_of
 from tests.support.worker_makers import Market
 
+OPERATOR = Actor(Audience.OPERATOR, "Olga")
 HOLDING = {**LEAVE, ("sick_leave", Unit.USD): 777, ("sick_leave", Unit.MIN): 61, ("retirement", Unit.USD): 40_001}
 
 
@@ -55,6 +61,17 @@ def take_leave(town: Town, account_id: int, minutes: int) -> None:
     in_unit_of_work(work)
 
 
+def take_back_the_first(account_id: int) -> None:
+    """Its employer asks, the operator agrees."""
+    first = select(Contribution).where(Contribution.benefit_account_id == account_id).order_by(Contribution.id).limit(1)
+
+    def work() -> None:
+        asked = corrections.ask(db.session.execute(first).scalar_one(), reason="twice", by=BY, at=WHILE_OPEN)
+        corrections.carry_out(asked, by=OPERATOR, at=WHILE_OPEN)
+
+    in_unit_of_work(work)
+
+
 class TestMovements:
     def test_add_up_to_the_balances_after_leave_and_a_switch(self, town: Town) -> None:
         ada = town.member("Ada", package_id=town.harbor, holding=HOLDING)
@@ -85,6 +102,18 @@ class TestMovements:
             "Contribution of Blue Cab",
             "Contribution of Tidy Homes",
         }
+
+    def test_tell_of_a_contribution_that_was_taken_back(self, app: Flask) -> None:
+        market = Market()
+        ada = market.worker()
+        market.contribute(ada, months=1)
+        take_back_the_first(ada)
+
+        found = told(market, ada)
+
+        assert sums(found) == totals_of(ada)
+        (back,) = (one for one in found if one.direction is Direction.OUT)
+        assert back.words.endswith("taken back")
 
     def test_tell_nothing_of_other_people(self, town: Town) -> None:
         ada = town.member("Ada", package_id=town.harbor)
@@ -127,3 +156,22 @@ class TestReceipt:
         found = receipts.receipt(ada, town.switch_of(ada).id, policy=town.policy)
 
         assert (found.entry_key, found.carried) == (None, ())
+
+
+class TestRules:
+    @pytest.mark.breaks_rules
+    def test_find_what_left_a_line_without_a_deed(self, town: Town) -> None:
+        ada = town.member("Ada", package_id=town.harbor, holding=HOLDING)
+        take_leave(town, ada, 100)
+        assert invariants.broken() == []
+        own = select(LedgerAccount).where(LedgerAccount.holder_id == ada, LedgerAccount.component == "retirement")
+
+        def work() -> None:
+            line = db.session.execute(own).scalar_one()
+            world = Line(AccountKind.OUTSIDE, line.organization_id, Unit.USD)
+            move = Transfer(line.id, open_lines([world])[world], Unit.USD, 1)
+            journal.post([Posting("stray", "test", WHILE_OPEN.date(), (move,))], by=BY, at=WHILE_OPEN)
+
+        in_unit_of_work(work)
+
+        assert [broken.number for broken in invariants.broken()] == [15]
