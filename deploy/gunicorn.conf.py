@@ -6,8 +6,11 @@ after the fork, so that no connection is shared and a reload (SIGHUP) brings new
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import multiprocessing
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -38,7 +41,49 @@ accesslog = None
 errorlog = "-"
 loglevel = "info"
 
-_figures = tempfile.mkdtemp(prefix="exchange-figures-", dir=worker_tmp_dir)
+# The folder in which workers count for /metrics. Master and workers hold it locked, and the lock ends with the last of
+# them, however he ends: nobody holds a folder whose server was killed, and the next one to start removes it.
+_PREFIX = "exchange-figures-"
+_OF_A_MASTER = re.compile(rf"{_PREFIX}\d+-\w+")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+def _own_folder() -> str:
+    """This master's: a new one, locked; after a reload the one it has."""
+    present = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    own = f"{_PREFIX}{os.getpid()}-"
+    if Path(present).name.startswith(own) and Path(present).is_dir():
+        return present
+    while True:
+        made = tempfile.mkdtemp(prefix=own, dir=worker_tmp_dir)
+        with contextlib.suppress(FileNotFoundError):
+            held = os.open(made, _FOLDER)  # closed by nobody: it ends with the process
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if Path(made).is_dir():
+                return made
+        # Whoever starts at the same moment took it for a dead one's before it was locked.
+
+
+def _remove_those_of_the_dead() -> None:
+    """Folders of masters of this user that nobody holds any more; never what a link leads to."""
+    for folder in Path(worker_tmp_dir or tempfile.gettempdir()).iterdir():
+        if _OF_A_MASTER.fullmatch(folder.name):
+            with contextlib.suppress(OSError):  # it is no folder, another's, or held
+                _remove_if_dead(folder)
+
+
+def _remove_if_dead(folder: Path) -> None:
+    opened = os.open(folder, _FOLDER)
+    try:
+        if os.fstat(opened).st_uid == os.geteuid():
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+    finally:
+        os.close(opened)
+
+
+_remove_those_of_the_dead()
+_figures = _own_folder()
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = _figures
 
 
