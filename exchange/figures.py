@@ -1,7 +1,7 @@
 """Which figures tell whoever watches the exchange that it does its work?
 
-Each is asked of the database when somebody looks, so that every process gives the same answer. Upper packages add
-theirs with ``@figure``. Counts and instants only, and nobody's name.
+Each is asked of the database (or of the settings that all hosts share) when somebody looks, so that every process gives
+the same answer. Upper packages add theirs with ``@figure``. Counts and instants only, and nobody's name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import func, select
 
 from exchange import outgoing_mail
@@ -179,6 +180,11 @@ def _letters(_at: datetime) -> Iterable[Sample]:
 @figure("pbx_oldest_letter_seconds", "How long the oldest letter has waited.")
 def _oldest_letter(at: datetime) -> Iterable[Sample]:
     yield Sample(age(outgoing_mail.waiting().since, at))
+
+
+@figure("pbx_letters_are_sent", "1 where a mail server is set; without one letters are to wait.")
+def _are_sent(_at: datetime) -> Iterable[Sample]:
+    yield Sample(int(bool(current_app.config["MAIL_SERVER"])))
 
 
 def _sealed_size() -> int:

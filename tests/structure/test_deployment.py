@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 from flask import Flask
 
-from exchange import clock, figures
+from exchange import clock, figures, outgoing_mail
+from exchange.database import unit_of_work
 from exchange.settings import SETTINGS
 from tests.support.source import ROOT
 from tests.support.worker_makers import Market
@@ -161,6 +163,25 @@ class TestAlarm:
         assert unknown == []
         assert len(ALARMS) > 10
 
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    @pytest.mark.parametrize(
+        ("server", "minutes", "fires"), [(None, 31, False), ("mail:25", 31, True), ("mail:25", 29, False)]
+    )
+    def test_of_letters_that_wait_fires_only_where_they_are_to_be_sent(
+        self, app: Flask, server: str | None, minutes: int, fires: bool
+    ) -> None:
+        app.config["MAIL_SERVER"] = server
+        written_at = clock.now()
+        with unit_of_work():
+            outgoing_mail.write("ada@example.org", subject="Hello", body="Ada", at=written_at)
+        shown = figures.text(written_at + timedelta(minutes=minutes))
+        (expr,) = (rule["expr"] for rule in ALARMS if rule["alert"] == "LettersWait")
+
+        told = [re.fullmatch(r"max\((pbx_[a-z_]+)\) (>|==) (\d+)", condition) for condition in expr.split(" and ")]
+
+        assert all(holds(*one.groups(), shown=shown) for one in told if one) is fires
+        assert None not in told
+
     def test_watches_each_figure_that_the_handbook_says_to(self) -> None:
         watched = {name for rule in ALARMS for name in re.findall(r"pbx_[a-z_]+?(?=_bucket|_count|\b)", rule["expr"])}
         rows = re.findall(r"^\| (.*pbx_.*) \| (.*) \|$", HANDBOOK, re.MULTILINE)
@@ -175,6 +196,12 @@ class TestAlarm:
         taken = {"job", "instance"}
 
         assert {name: found & taken for name, found in labels_shown().items() if found & taken} == {}
+
+
+def holds(name: str, sign: str, border: str, *, shown: str) -> bool:
+    """Whether the largest value of a figure without labels is above the border, or is it."""
+    largest = max(float(value) for value in re.findall(rf"^{name} (.*)$", shown, re.MULTILINE))
+    return largest > float(border) if sign == ">" else largest == float(border)
 
 
 def labels_shown() -> dict[str, set[str]]:
