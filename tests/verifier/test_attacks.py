@@ -420,7 +420,7 @@ class TestBooks:
         """What is posted later is in the next bundle; the first one stays true."""
         first = year.bundle(tmp_path / "first.zip")
         lines = list(db.session.execute(text("SELECT min(id), max(id) FROM ledger_account WHERE unit = 'USD'")).one())
-        post(entry("later", (lines[1], lines[0], 1)))
+        post(entry("later", (lines[0], lines[1], 1)))
         seal(year.ring)
 
         assert verified(first, tmp_path / "first").ok
