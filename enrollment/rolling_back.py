@@ -108,10 +108,10 @@ def _acted(theirs: Subquery, *, one_by_one: bool) -> list[Select[Any]]:
     lost = lost.join(Correction, Correction.contribution_id == Contribution.id)
     lost = lost.where(Correction.state != literal_column("'refused'", Text))  # so that SQLite knows its index
     found: list[Select[Any]] = []
-    deeds = ((came.where(young), t.entry_id), (took, LeaveRequest.entry_id), (lost, Correction.entry_id))
-    for deed, entry_id in deeds:
-        found.append(deed.where(entry_id > theirs.c.entry_id))
-        # A switch that moved nothing has no entry of its own.
+    for deed, entry_id in ((came, t.entry_id), (took, LeaveRequest.entry_id), (lost, Correction.entry_id)):
+        after = deed.where(entry_id > theirs.c.entry_id)
+        found.append(after.where(young) if deed is came else after)
+        # A switch that moved nothing has no entry of its own, and may be older than every one that has.
         later = e.posted_at >= theirs.c.carried_out_at
         found.append(deed.join(e, e.id == _known(entry_id, one_by_one)).where(theirs.c.entry_id.is_(None), later))
     is_still = exists().where(

@@ -221,6 +221,20 @@ class TestRollBack:
         assert memberships.current(3).provider_id == there
         assert rolling_back.count(town.window_id) == 1
 
+    def test_counts_who_got_something_after_a_switch_that_moved_nothing(self, app: Flask) -> None:
+        town = Town()
+        ada = town.member("Ada", package_id=town.valley)
+        ben = town.member("Ben", package_id=town.valley, holding=LEAVE)
+        for account_id in (ada, ben):
+            town.choose(account_id, town.harbor)
+        town.order()
+        assert town.carry_out(limit=1) == 1
+        post(reported([ada], reports=1)[0])
+        assert rolling_back.acted_since(town.window_id) == 1  # no switch has an entry as yet
+        assert town.carry_out() == 1
+
+        assert rolling_back.acted_since(town.window_id) == 1
+
     def test_leaves_where_he_is_whose_contribution_was_taken_back_since(self, app: Flask) -> None:
         town = Town()
         ada, ben = (town.member(name, package_id=town.summit) for name in ("Ada", "Ben"))
