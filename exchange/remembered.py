@@ -4,8 +4,7 @@ Figures of a large market that nobody reads to the last digit are remembered by 
 small is counted afresh each time: there it costs nothing, and people look for the one who has just come.
 
 What follows from the market alone, as the law and the terms of a package do, is remembered while the word for the
-market is the same (``exchange/revision.py``): that the page asks for itself, with whatever else it asks. A process
-that keeps no pages (``KEPT_PAGES_MIB=0``) remembers it until the request ends.
+market is the same (``exchange/revision.py``): that the page asks for itself, with whatever else it asks.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def each_of_market(
     name: Hashable, keys: Iterable[K], market: str, ask: Callable[[list[K]], Mapping[K, T]], *, reads: bool = True
 ) -> dict[K, T]:
     """The same for several at once: ``ask`` reads those that are not remembered; what it does not find is left out."""
-    memory: dict[Hashable, tuple[str, dict[Any, Any]]] = _memory(_MARKET)
+    memory: dict[Hashable, tuple[str, dict[Any, Any]]] = current_app.extensions[_MARKET]
     wanted = list(keys)
     known_market, known = memory.get(name, _NOTHING)
     if known is None or known_market != market:
@@ -87,7 +86,7 @@ def of_facts(name: str, facts: Hashable, ask: Callable[[], T]) -> T:
 
     Only for facts that never come back: what was read after they had moved on is found by nobody then.
     """
-    memory: dict[str, tuple[Hashable, Any]] = _memory(_FACTS)
+    memory: dict[str, tuple[Hashable, Any]] = current_app.extensions[_FACTS]
     known, found = memory.get(name, _NOTHING)
     if known != facts:
         found = ask()
@@ -98,11 +97,3 @@ def of_facts(name: str, facts: Hashable, ask: Callable[[], T]) -> T:
 def has_moved_on() -> bool:
     """Whether something that this request was told of the market is newer than the market's word that it knows."""
     return bool(g.get("market_moved_on"))
-
-
-def _memory(name: str) -> dict[Any, Any]:
-    """The process's; where no pages are kept, the request's own."""
-    known: dict[Any, Any] = (
-        current_app.extensions[name] if current_app.config["KEPT_PAGES_MIB"] else g.setdefault(name, {})
-    )
-    return known
