@@ -99,6 +99,7 @@ def show(plan_year: str) -> Response:
         render_template(
             "operator/cutover.html",
             window=window,
+            at=at,
             state=state,
             states=WINDOW_STATES,
             pace=pace,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 from sqlalchemy import select
 
-from enrollment import elections, windows
+from enrollment import cutover_control, elections, windows
 from enrollment.models import BenefitAccount, Switch, SwitchState
 from exchange import clock
 from exchange.database import db, in_unit_of_work
@@ -25,6 +26,7 @@ from tests.support.worker_makers import BY, Market
 pytestmark = pytest.mark.journey
 
 WIDTHS = [1280, 360]
+PAPER: ViewportSize = {"width": 740, "height": 980}  # a letter's, within its margins
 HAND = runner.Hand("test")
 
 
@@ -135,3 +137,44 @@ class TestCutover:
         states = db.session.execute(select(Switch.state).order_by(Switch.id)).scalars().all()
         assert states == [SwitchState.CARRIED_OUT, SwitchState.ABANDONED]
         assert invariants.broken() == []
+
+    def test_says_on_paper_how_far_it_is_and_when_that_was(self, demo: Flask, page: Page, market: Market) -> None:
+        path, effective_at = f"/operator/cutover/{market.next_year.id}", market.window.effective_at
+        assert effective_at is not None
+        move_to(market.window.closes_at + windows.SETTLING)
+        do("order-switches")
+        move_to(effective_at)
+        page.set_viewport_size(PAPER)
+        page.emulate_media(media="print")
+        with browser.serving(demo) as address:
+            enter(demo, page, address)
+            for deed, state in (
+                (partial(cutover_control.carry_batch, limit=1), "Being carried out"),
+                (partial(cutover_control.pause, reason="a wrong table"), "Paused"),
+                (partial(cutover_control.ask_to_roll_back, reason="a wrong table"), "Being rolled back"),
+            ):
+                decide(market, deed)
+                page.goto(f"{address}{path}?follow=1")
+                on_paper(page, state, "1 of 2")
+            do("roll-back-cutover")
+            page.goto(address + path)
+            on_paper(page, "Paused", "0 of 2")
+            expect(page.locator(".pbx-facts div", has_text="Times rolled back").locator("dd")).to_have_text("1")
+
+
+def decide(market: Market, deed: Callable[..., object]) -> None:
+    """Do something to the cutover now."""
+    in_unit_of_work(lambda: deed(cutover_control.held(market.window_id), by=BY, at=clock.now()))
+    db.session.rollback()
+
+
+def on_paper(page: Page, state: str, done: str) -> None:
+    """What is read there, and nothing that can only be clicked."""
+    expect(page.locator(".of-tags")).to_have_text(state)
+    expect(page.get_by_text(done, exact=True)).to_be_visible()
+    expect(page.locator(".pbx-facts div").first).to_contain_text("As of")
+    expect(page.locator(".pbx-facts div", has_text="Time left")).to_contain_text("1 s" if "out" in state else "–")
+    # Browsers leave out backgrounds, unless told otherwise: every bar would be empty.
+    assert page.locator("progress").evaluate("one => getComputedStyle(one).printColorAdjust") == "exact"
+    expect(page.locator("main a:visible")).to_have_count(0)
+    browser.assert_fits(page)
