@@ -1,7 +1,8 @@
 """Which entries of the books touch a worker's lines?
 
-What comes to a line is found by the line: contributions, and switches, which lead from his lines to his lines. What
-leaves them is leave that he took or a contribution that was taken back (rule 15), and those deeds name their entries.
+What comes to a line is found by the line: contributions, and switches and their rolling back, which lead from his lines
+to his lines. What leaves them for somebody else's is leave that he took or a contribution that was taken back (rule
+15), and those deeds name their entries.
 So the journal keeps no index of where transfers come from: it would hold the world's side of every contribution.
 """
 
@@ -18,7 +19,8 @@ from exchange.ledger import invariants
 from exchange.ledger.accounts import AccountKind, LedgerAccount
 from exchange.ledger.journal import LedgerTransfer
 
-# Each names the entry by which something left the account's lines, once it is posted.
+# Each names the entry by which something left the account's lines, once it is posted. ``rolling_back._acted`` asks
+# the same deeds in its own way: who adds one here adds it there.
 _DEEDS = ((Contribution, Contribution.reversed_by_id), (LeaveRequest, LeaveRequest.entry_id))
 
 
