@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from exchange.clock import DemoClock
 from exchange.database import db, is_sqlite, unit_of_work
 from tests.conftest import Cli, NetworkIsClosed
 from tests.support import browser
+from tests.support.cutting import Proxy
 from tests.support.databases import TestDatabase
 
 
@@ -122,3 +124,19 @@ class TestBrowser:
 
         with pytest.raises(AssertionError, match="alternative text"):
             browser.assert_accessible(page)
+
+
+class TestProxyBeforePostgresql:
+    def test_leaves_nobody_waiting_whose_server_resets_the_line(self) -> None:
+        reset_at_close = struct.pack("ii", 1, 0)
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as listening:
+            proxy = Proxy(server.getsockname())
+            threading.Thread(target=proxy.serve, args=(listening,), daemon=True).start()
+            with socket.create_connection(listening.getsockname(), timeout=10) as client:
+                client.sendall(struct.pack("!II", 8, 3 << 16))
+                line, _ = server.accept()
+                with line:
+                    assert len(line.recv(8, socket.MSG_WAITALL)) == 8
+                    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_at_close)
+
+                assert client.recv(1) == b""

@@ -51,11 +51,10 @@ class Proxy:
                 threading.Thread(target=self._relay, args=(client,), daemon=True).start()
 
     def _relay(self, client: socket.socket) -> None:
-        server = socket.create_connection(self.server)
-        for end in (client, server):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a question is several small messages
-        back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-        with client, server, contextlib.suppress(OSError):
+        with client, contextlib.suppress(OSError), socket.create_connection(self.server) as server:
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a question is several small messages
+            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
             try:
                 _pass_start(client, server)
                 back.start()
@@ -133,10 +132,13 @@ def _exactly(source: socket.socket, count: int) -> bytes:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
+    """Whichever way the source ends, also by a reset: whoever waits for more is not left waiting."""
     with contextlib.suppress(OSError):
-        while part := source.recv(65536):
-            target.sendall(part)
-        target.shutdown(socket.SHUT_RDWR)
+        try:
+            while part := source.recv(65536):
+                target.sendall(part)
+        finally:
+            target.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
