@@ -2,8 +2,8 @@
 
 500 packages, a million workers, thirty million transfers; gunicorn with two sync workers, 16 connections.
 Each page is asked for by 64 people: warm (the server has shown it to them before), with what their
-browsers have kept (304), and cold: the server keeps no page, so each is written anew, frame and all; the figures that
-it is made of (the law, offers) are remembered while the market is the same, as they always are. Rounds alternate
+browsers have kept (304), and cold: the server keeps no page, so each is written anew, as one that nobody asked for
+before. What it is made of (the frame of pages, the law, offers) is remembered then as always. Rounds alternate
 with "hello" in the same run: a view of the real application; ``bare`` is a Flask application with nothing else.
 """
 

@@ -2,8 +2,7 @@
 
 Head, header and footer follow from the program, the language, the audience and the place of the page in the navigation.
 Each process writes them once for each of these, with holes for what is a request's own: the name of who is signed in,
-the token of his forms, and the address that the choice of a language leads back to. A process that keeps no pages
-(``KEPT_PAGES_MIB=0``) keeps no frame either.
+the token of his forms, and the address that the choice of a language leads back to.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ def part(template: str, *, plain: bool) -> Markup:
         written = _written(template, plain=plain)
         if len(known) >= _MOST:
             known.clear()
-        # Whoever works on a template sees it at the next request.
-        if config["KEPT_PAGES_MIB"] and not current_app.jinja_env.auto_reload:
+        if not current_app.jinja_env.auto_reload:  # whoever works on a template sees it at the next request
             known[key] = written
     pieces = written.copy()
     pieces[1::2] = [escape(_OWN[hole]()) for hole in written[1::2]]

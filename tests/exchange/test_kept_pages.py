@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 from flask import Flask, flash
 from flask.testing import FlaskClient
 from flask_wtf.csrf import generate_csrf
-from sqlalchemy import select
 
-from enrollment.models import Worker
 from exchange import clock
 from exchange.database import db, unit_of_work
 from exchange.identity import login
@@ -38,22 +35,9 @@ def market(app: Flask) -> Market:
 @pytest.fixture
 def elsewhere(app: Flask, create_app: AppFactory) -> Iterator[FlaskClient]:
     """Somebody whom another process of the same program serves."""
-    with _another(app, create_app) as other:
-        yield other.test_client()
-
-
-@pytest.fixture
-def keeping_nothing(app: Flask, create_app: AppFactory) -> Iterator[Flask]:
-    """Another process of the same program, which is to spend no memory on pages."""
-    with _another(app, create_app, KEPT_PAGES_MIB=0) as other:
-        yield other
-
-
-@contextmanager
-def _another(app: Flask, create_app: AppFactory, **config: object) -> Iterator[Flask]:
-    other = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": app.config["SQLALCHEMY_DATABASE_URI"], **config})
+    other = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": app.config["SQLALCHEMY_DATABASE_URI"]})
     other.test_client_class = app.test_client_class
-    yield other
+    yield other.test_client()
     with other.app_context():
         db.engine.dispose()
 
@@ -308,20 +292,3 @@ class TestKept:
         memory.keep("a", kept.Written((b"a",)))
 
         assert memory.get("a") is None
-
-
-class TestProcessThatKeepsNothing:
-    def test_writes_each_page_anew_frame_and_all(self, market: Market, keeping_nothing: Flask) -> None:
-        market.worker("Ada Flores")
-        ada, rita = keeping_nothing.test_client(), keeping_nothing.test_client()
-        sign_in(ada, int(db.session.execute(select(Worker.login_id)).scalar_one() or 0))
-        sign_in(rita, make_login(Audience.REGULATOR, "Rita Moss"))
-        asked = "&".join(f"package={market.version_of(place).id}" for place in range(len(OFFERINGS)))
-        shop, comparison = (f"/worker/choose/{name}?window={market.window_id}&{asked}" for name in ("", "compare"))
-        for client, address in ((ada, "/packages"), (ada, shop), (ada, comparison), (rita, "/regulator/")):
-            pages = [(answer.status_code, TOKEN.sub("", answer.text)) for answer in map(client.get, [address] * 2)]
-
-            assert pages[0] == pages[1]
-            assert (address, pages[0][0]) == (address, 200)
-
-        assert keeping_nothing.extensions["frame"] == {}
