@@ -2,8 +2,8 @@
 
 What comes to a line is found by the line: contributions, and switches and their rolling back, which lead from his lines
 to his lines. What leaves them for somebody else's is leave that he took or a contribution that was taken back (rule
-15), and those deeds name their entries.
-So the journal keeps no index of where transfers come from: it would hold the world's side of every contribution.
+15), and those deeds name their entries. So the journal keeps no index of where transfers come from: it would hold the
+world's side of every contribution.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def lines(account_id: int) -> Select[int]:
     return select(la.id).where(la.holder_id == account_id, la.kind == AccountKind.WORKER)
 
 
-def touching(account_id: int, lines: Sequence[int]) -> CompoundSelect[int]:
-    """A SELECT of the ids of the entries that touch ``lines``, which are the account's own."""
+def touching(account_id: int, own: Sequence[int]) -> CompoundSelect[int]:
+    """A SELECT of the ids of the entries that touch the lines ``own``, which are the account's."""
     t = LedgerTransfer
-    came = select(t.entry_id).where(t.target_id.in_(lines))
+    came = select(t.entry_id).where(t.target_id.in_(own))
     # Of what was taken back some came from no line of his, but from one that many share.
-    gone = select(t.entry_id).where(t.source_id.in_(lines))
+    gone = select(t.entry_id).where(t.source_id.in_(own))
     return union(came, *(gone.where(t.entry_id.in_(entries)) for entries in leaving(account_id)))
 
 
