@@ -1,4 +1,5 @@
-"""How often may somebody try?  Guessing passwords and codes is slowed down by account, by address and by both.
+"""How often may somebody try?  Guessing passwords and codes is slowed down by account, by address, by network and by
+account and address together.
 
 Flask-Limiter counts; its own memory is one process's, so the counters stand in our database, on either engine,
 beside the session: an attempt is counted even when the request that made it is rolled back.
@@ -7,6 +8,7 @@ beside the session: an attempt is counted even when the request that made it is 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import Any
 
 from flask import Flask, current_app, request, session
@@ -21,10 +23,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from exchange import clock
 from exchange.database import Base, db, writing
 from exchange.errors import Refusal
+from exchange.identity import login
 
 PER_ACCOUNT_AND_ADDRESS = "10 per 15 minutes"
 PER_ACCOUNT = "50 per 1 hour"
 PER_ADDRESS = "100 per 15 minutes"
+PER_NETWORK = "300 per 15 minutes"
+"""One password tried at a thousand accounts comes from as many addresses as one network has."""
 ATTEMPTS = (
     "security.login",
     "security.verify",
@@ -37,6 +42,8 @@ ATTEMPTS = (
     "security.mf_recovery",
 )
 """Where something secret is tried, or a letter is sent to whom the visitor names."""
+_NAMES_AN_ACCOUNT = frozenset({"security.login", "security.forgot_password"})
+"""Where the form says whose account it is; everywhere else the session does, and a field of the form says nothing."""
 _BLUEPRINT = "security"
 """Flask-Security's pages: all of ``ATTEMPTS`` are among them."""
 
@@ -134,6 +141,7 @@ def init_app(app: Flask) -> None:
         view: Any = app.view_functions[endpoint]
         for limit, key in (
             (PER_ADDRESS, address),
+            (PER_NETWORK, network),
             (PER_ACCOUNT, account),
             (PER_ACCOUNT_AND_ADDRESS, account_and_address),
         ):
@@ -157,14 +165,39 @@ def _only_where_it_limits(app: Flask) -> Limiter:
 
 def address() -> str:
     """The visitor's address; of IPv6 the network, for everybody has many of those."""
+    return _within(v4=32, v6=64)
+
+
+def network() -> str:
+    """The neighbourhood of the visitor's address: 256 of them, of IPv6 as much as one customer gets."""
+    return _within(v4=24, v6=48)
+
+
+def _within(*, v4: int, v6: int) -> str:
+    """The network of so many bits that the request comes from."""
     remote = request.remote_addr or "unknown"
-    return ":".join(remote.split(":")[:4]) if ":" in remote else remote
+    try:
+        found = ipaddress.ip_address(remote.partition("%")[0])
+    except ValueError:
+        return remote
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    found = mapped or found
+    return str(ipaddress.ip_network((found, v4 if found.version == 4 else v6), strict=False))
 
 
 def account() -> str:
     """Whose account it is that is tried: the one named in the form, or the one this session is about."""
-    named = request.form.get("email", "").strip().lower()
-    return named or str(session.get("tf_user_id") or session.get("_user_id") or address())
+    if request.endpoint in _NAMES_AN_ACCOUNT:
+        return _one_spelling(request.form.get("email", "")) or address()
+    return str(session.get("tf_user_id") or session.get("_user_id") or address())
+
+
+def _one_spelling(email: str) -> str:
+    """The address as it is looked up: in full-width letters or capitals it names the same account."""
+    try:
+        return login.clean_email(email)
+    except login.BadEmail:
+        return email.strip().lower()
 
 
 def account_and_address() -> str:

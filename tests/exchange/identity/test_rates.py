@@ -6,6 +6,7 @@ import contextvars
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
@@ -36,6 +37,10 @@ def someone() -> str:
     return db.session.get_one(Login, make_login(Audience.WORKER, password="seven green boats")).email
 
 
+def in_full_width(text: str) -> str:
+    return "".join(chr(ord(letter) + 0xFEE0) if letter.isalpha() else letter for letter in text)
+
+
 class TestAttempts:
     def test_at_one_account_end_after_ten(self, client: FlaskClient) -> None:
         email = someone()
@@ -63,6 +68,34 @@ class TestAttempts:
         tried = [guess(client, f"person{n}@example.org") for n in range(101)]
 
         assert tried == [200] * 100 + [429]
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    @pytest.mark.parametrize("accounts", [320, pytest.param(1_000, marks=pytest.mark.long)])
+    def test_with_one_password_at_many_accounts_from_all_over_a_network_end_after_three_hundred(
+        self, client: FlaskClient, accounts: int
+    ) -> None:
+        tried = [guess(client, f"person{n}@example.org", address=f"203.0.113.{n % 256}") for n in range(accounts)]
+
+        assert tried == [200] * 300 + [429] * (accounts - 300)
+        assert guess(client, "person0@example.org", address="203.0.114.1") == 200
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    @pytest.mark.parametrize("address", ["2001:db8::{:x}", "2001:db8:0:7:{:x}::1", "2001:db8:1:2:3:4:5:{:x}"])
+    def test_from_one_network_of_ipv6_are_one_visitors(self, client: FlaskClient, address: str) -> None:
+        email = someone()
+
+        assert [guess(client, email, address=address.format(n)) for n in range(1, 12)] == [200] * 10 + [429]
+
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    def test_at_one_account_are_counted_in_whatever_letters_it_is_written(self, client: FlaskClient) -> None:
+        """Full-width letters in a domain lead to the same account: 2,048 spellings of example.org."""
+        local, _, domain = someone().partition("@")
+        spellings = [domain, *(domain[:n] + in_full_width(domain[n:]) for n in range(len(domain)) if domain[n] != ".")]
+
+        tried = [guess(client, f"{local}@{spelling}") for spelling in spellings]
+
+        assert len(set(spellings)) == 11
+        assert tried == [200] * 10 + [429]
 
     def test_may_go_on_after_a_quarter_of_an_hour(self, client: FlaskClient) -> None:
         email = someone()

@@ -166,6 +166,26 @@ class TestCode:
         assert (answer.status_code, answer.location) == (302, "/sign-in")
         assert client.get("/account/").status_code == 302
 
+    @pytest.mark.parametrize("engine_name", ["sqlite"])
+    @pytest.mark.parametrize("page", ["/sign-in/code", "/sign-in/recovery"])
+    def test_is_guessed_fifty_times_an_hour_whatever_the_form_says_and_wherever_it_comes_from(
+        self, client: FlaskClient, clock: time_machine.Traveller, page: str
+    ) -> None:
+        """Three codes in a million are right: a field more must not make each guess another account's."""
+        begin(client, with_second_factor(client, clock))
+
+        tried = [
+            post(
+                client,
+                page,
+                {"code": "000000", "email": f"person{n}@example.org"},
+                environ_overrides={"REMOTE_ADDR": f"198.51.{n}.4"},
+            ).status_code
+            for n in range(51)
+        ]
+
+        assert tried == [200] * 50 + [429]
+
 
 class TestRecoveryCode:
     def test_lets_in_once(self, client: FlaskClient, clock: time_machine.Traveller) -> None:
