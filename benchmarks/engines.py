@@ -18,6 +18,7 @@ from flask_migrate import upgrade
 from sqlalchemy import select
 
 from app import create_app
+from benchmarks.sizes import sized
 from exchange.database import db
 from exchange.ledger.keys import KeyRing
 from providers.models import Provider
@@ -30,10 +31,10 @@ Figures: TypeAlias = dict[str, float]
 DURABLE = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": "1GB",
-    "max_wal_size": "8GB",
+    "shared_buffers": sized(small="128MB", full="4GB"),
+    "max_wal_size": "16GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "lz4",
+    "wal_compression": "zstd",
     "timezone": "UTC",
     "lc_messages": "C",
 }
