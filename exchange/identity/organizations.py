@@ -6,6 +6,7 @@ stands for "held by the exchange": money that is with no provider is on its book
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +21,7 @@ from exchange.bulk import Prepared
 from exchange.database import Base, Choice, db, one_of
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
+from exchange.web.names import clean_name
 
 
 class OrganizationKind(StrEnum):
@@ -74,19 +76,47 @@ class NameTaken(Refusal):
     status = 409
 
 
-def skeleton_of(name: str) -> str:
-    """The name as an eye that is in a hurry sees it: case, blanks, punctuation and look-alikes folded.
+class ForeignLetters(Refusal):
+    """A name with letters of which some look like Latin ones and are others, or with none at all."""
 
-    After the idea of Unicode Technical Standard 39 (confusable detection), reduced to what Latin
-    names need: digits that look like letters become those letters.
+    code = "foreign_letters"
+
+
+def skeleton_of(name: str) -> str:
+    """The name as an eye that is in a hurry sees it: case, blanks, punctuation, accents and look-alikes folded.
+
+    After Unicode Technical Standard 39 (confusable detection), reduced to what Latin names need: accents fall off,
+    letters in bold or full width and digits that look like letters become those letters.
     """
-    folded = name.casefold().translate(str.maketrans("01i5|", "ollsl"))
+    folded = unicodedata.normalize("NFKD", name.casefold().translate(_LATIN_ALONE))
+    folded = unicodedata.normalize("NFKD", folded.casefold()).translate(_LOOK_ALIKES)
     return "".join(letter for letter in folded if letter.isalnum()).replace("rn", "m").replace("vv", "w")
 
 
-def found(name: str, *, kind: OrganizationKind, ein: str | None = None, by: Actor, at: datetime) -> Organization:
-    """Enter an organization. Refuses a name that looks like another's of the same kind."""
+def _in_latin_letters(name: str) -> str:
+    """The skeleton of a name that can be read one way. Refuses ``ForeignLetters``.
+
+    No script is mixed with another where there is only one: a Cyrillic "a" in a Latin name cannot be told from one.
+    """
     skeleton = skeleton_of(name)
+    if not skeleton or not skeleton.isascii():
+        raise ForeignLetters(
+            _l("Write the name in Latin letters, accents included: others cannot be told from them."), field="name"
+        )
+    return skeleton
+
+
+# Letters that no accent makes, and that the casefold leaves.
+_LATIN_ALONE: Final = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "™": " ", "℠": " "}
+)
+_LOOK_ALIKES: Final = str.maketrans("01i5|", "ollsl")
+
+
+def found(name: str, *, kind: OrganizationKind, ein: str | None = None, by: Actor, at: datetime) -> Organization:
+    """Enter an organization. Refuses a name that looks like another's of the same kind, or cannot be read one way."""
+    name = clean_name(name)
+    skeleton = _in_latin_letters(name)
     taken = select(Organization.id).where(
         Organization.kind == kind,
         (Organization.name_skeleton == skeleton) | ((Organization.ein == ein) & (Organization.ein.is_not(None))),
