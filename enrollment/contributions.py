@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from flask_babel import force_locale
+from flask_babel import force_locale, lazy_ngettext
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, false, func, select, true, update
 from sqlalchemy.orm import make_transient_to_detached
@@ -54,7 +54,12 @@ class ReportRefused(Refusal):
         kept = [
             {"line": problem.line, "column": problem.column, "reason": str(problem.reason)} for problem in problems.kept
         ]
-        sentence = _l("Nothing was taken: %(count)s problem(s) in the report.", count=problems.count)
+        sentence = lazy_ngettext(
+            "Nothing was taken: %(count)s problem in the report.",
+            "Nothing was taken: %(count)s problems in the report.",
+            problems.count,
+            count=problems.count,
+        )
         super().__init__(sentence, problems=kept, count=problems.count)
         self.problems = problems
 

@@ -64,7 +64,7 @@ def status_command(plan_year: str) -> None:
         if instant is not None:
             click.echo(f"{word}: {instant.isoformat(timespec='seconds')}")
     if window.rolled_back:
-        click.echo(f"rolled back so far: {window.rolled_back} times")
+        click.echo(f"times rolled back: {window.rolled_back}")
     is_due = window.effective_at is not None and window.effective_at <= at
     is_running = is_due and window.paused_at is None and window.cut_over_at is None
     if is_running and not turns.is_turn_to_carry_out(window, at=at):

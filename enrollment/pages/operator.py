@@ -217,5 +217,5 @@ def _cutover_card(at: datetime) -> Card:
     if window is None or at < window.closes_at:
         return Card(heading, url_for("operator_cutover.show_all"), [_("No cutover is due.")])
     pace = switch_list.pace(window, at=at)
-    said = [_("%(done)s of %(total)s workers carried out.", done=whole(pace.done), total=whole(pace.total))]
+    said = [_("Workers carried out: %(done)s of %(total)s.", done=whole(pace.done), total=whole(pace.total))]
     return Card(heading, url_for("operator_cutover.show", plan_year=window.plan_year), said)

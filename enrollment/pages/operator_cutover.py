@@ -29,7 +29,8 @@ from enrollment.pages.reckoned import Asked
 from enrollment.pages.worker_switches import STATES
 from enrollment.reckonings import ReckoningKind
 from enrollment.rehearsal import Rehearsal
-from exchange import clock, exports, settlement
+from exchange import audit_log, clock, exports, settlement
+from exchange.audit_log import Wanted
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access, organizations
@@ -40,6 +41,7 @@ from exchange.policy.document import Policy
 from exchange.web import forms, tables
 from exchange.web.audiences import audience_blueprint
 from exchange.web.downloads import csv_answer
+from exchange.web.filters import program_zone
 
 bp = audience_blueprint("operator_cutover", __name__, Audience.OPERATOR, "/operator/cutover")
 bp.add_to_nav("show_all", _l("Cutover"), order=20)
@@ -70,6 +72,14 @@ ROLLED_BACK: Final = _l(
     "is carried out anew."
 )
 CONFIRMED: Final = _l("It is confirmed and over. A mistake is put right worker by worker, under Corrections.")
+DECISIONS: Final[dict[str, LazyString]] = {
+    "cutover.paused": _l("Paused"),
+    "cutover.resumed": _l("Let go on"),
+    "cutover.rolling_back": _l("To be rolled back"),
+    "cutover.rolled_back": _l("Rolled back"),
+    "cutover.confirmed": _l("Confirmed"),
+}
+"""What was decided about it, by the deeds of the audit log."""
 CAUSES: Final[dict[SwitchCause, LazyString]] = {
     SwitchCause.ELECTION: _l("Chosen by the worker"),
     SwitchCause.SUCCESSOR: _l("Successor of a package that ended"),
@@ -108,6 +118,8 @@ def show(plan_year: str) -> Response:
             next_step=next_step(window, state, at=at),
             deeds=[deed for deed in DEEDS.values() if deed.is_offered(window, pace)],
             settlement_id=_settlement_of(window),
+            decided=audit_log.stretch(Wanted("cutover", f"window:{window.id}"), zone=str(program_zone())).rows,
+            decisions=DECISIONS,
         )
     )
     if follows and state in _IN_WORK:

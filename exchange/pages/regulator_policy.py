@@ -12,7 +12,7 @@ from typing import Final
 
 from flask import Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import LazyString
+from flask_babel import LazyString, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField
@@ -107,7 +107,12 @@ def propose() -> ResponseReturnValue:
         except BadPolicy as refusal:
             problems = refusal.problems
             form.form_errors.append(
-                _("The text breaks the policy language in %(count)s places, listed below.", count=len(problems))
+                ngettext(
+                    "The text breaks the policy language in %(count)s place, listed below.",
+                    "The text breaks the policy language in %(count)s places, listed below.",
+                    len(problems),
+                    count=len(problems),
+                )
             )
         except Refusal as refusal:
             forms.refusal_to_form(form, refusal)

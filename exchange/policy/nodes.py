@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import yaml
-from flask_babel import LazyString
+from flask_babel import LazyString, lazy_ngettext
 from flask_babel import lazy_gettext as _l
 
 from exchange.errors import Refusal
@@ -47,7 +47,13 @@ class BadPolicy(Refusal):
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         listed = "\n".join(str(problem) for problem in problems)
-        sentence = _l("This policy breaks %(count)d rule(s):\n%(listed)s", count=len(problems), listed=listed)
+        sentence = lazy_ngettext(
+            "This policy breaks %(count)d rule:\n%(listed)s",
+            "This policy breaks %(count)d rules:\n%(listed)s",
+            len(problems),
+            count=len(problems),
+            listed=listed,
+        )
         super().__init__(sentence, problems=[str(problem) for problem in problems])
         self.problems = problems
 

@@ -15,7 +15,7 @@ def words() -> set[str]:
     """Every message in the code and in the templates; of two forms the first."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
         methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
-    found = extract_from_dir(ROOT, methods, options, keywords={**DEFAULT_KEYWORDS, "_l": None})
+    found = extract_from_dir(ROOT, methods, options, keywords={**DEFAULT_KEYWORDS, "_l": None, "lazy_ngettext": (1, 2)})
     return {forms(message)[0] for _, _, message, _, _ in found} - {""}
 
 

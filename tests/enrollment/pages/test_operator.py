@@ -134,7 +134,7 @@ class TestOverview:
         order(market)
         move_to(market.window.closes_at)
 
-        assert "0 of 1 workers carried out." in later.get("/operator/").text
+        assert "Workers carried out: 0 of 1." in later.get("/operator/").text
 
 
 class TestCutover:
@@ -280,6 +280,20 @@ class TestDecisionsAboutACutover:
         assert switch().state is SwitchState.CARRIED_OUT
         assert later.get(f"{address}/sell").status_code == 404
 
+    def test_stand_on_its_page_with_who_took_them_and_why(self, later: FlaskClient, address: str) -> None:
+        def said() -> str:
+            return " ".join(later.get(address).text.split())
+
+        assert "What was decided about it" not in said()
+        post(later, f"{address}/pause", {"reason": "a <wrong> table"})
+        assert "a &lt;wrong&gt; table" in said()
+        assert "1 worker<" in said()
+        post(later, f"{address}/resume", {"reason": "mended"})
+        run_job("cutover")
+        table = said().partition("What was decided about it")[2]
+        assert table.index("mended") < table.index("a &lt;wrong&gt; table")
+        assert table.count("Opal Reed") == 2
+
     def test_are_led_to_by_words_for_what_comes_next(self, later: FlaskClient, address: str, cli: Cli) -> None:
         def said() -> str:
             return later.get(address).text
@@ -294,7 +308,7 @@ class TestDecisionsAboutACutover:
         assert "is taken back batch by batch" in said()
         run_job("roll-back-cutover")
         assert "It was rolled back" in said()
-        assert "rolled back so far: 1 times" in cli("cutover", "status", address.rpartition("/")[2]).output
+        assert "times rolled back: 1" in cli("cutover", "status", address.rpartition("/")[2]).output
         post(later, f"{address}/resume", {"reason": "mended"})
         run_job("cutover")
         post(later, f"{address}/confirm", {"reason": "it is right"})
