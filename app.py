@@ -78,7 +78,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     remembered.init_app(app)
     log.init_app(app)
     sign_in.init_app(app)
-    gateway.init_app(app, LocalGateway())
+    gateway.init_app(app, LocalGateway() if app.config["LOCAL_BANK"] else None)
     purposes.init_app(app, PURPOSES)
     for blueprint in (blueprint for pages in PAGES for blueprint in pages):
         app.register_blueprint(blueprint)

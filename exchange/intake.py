@@ -29,7 +29,7 @@ from exchange.errors import Refusal
 
 RECORD_BYTES: Final = 128 * 1024  # one row with all its cells; also what the csv module takes for one cell
 # Also full-width, small and mathematical signs; blanks and zero-width characters before them hide nothing.
-_FORMULA: Final = re.compile("[\t\r\n\0]|[\\s\u200b-\u200d\u2060\ufeff]*[=+\\-@＝＋－＠﹦﹢﹣﹫−]")
+_FORMULA: Final = re.compile("\\A(?:[\t\r\n\0]|[\\s\u200b-\u200d\u2060\ufeff]*[=+\\-@＝＋－＠﹦﹢﹣﹫−])")
 _GZIP: Final = b"\x1f\x8b"
 _WORKBOOK: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 # Control characters, and those that turn or hide text (UAX 9, zero width); new lines and tabs are text.

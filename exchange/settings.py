@@ -71,6 +71,7 @@ SETTINGS = (
         "How people reach the regulator: shown to a worker where a check of his balances does not hold.",
     ),
     Setting("BUNDLES", "The folder in which bundles lie that regulators asked for, for three days.", "var/bundles"),
+    Setting("LOCAL_BANK", "1: payments go through the local bank, where no money moves; a demo's default.", "0"),
     Setting("METRICS_TOKEN", "Opens /metrics as a bearer token, at least 16 characters; without one it stays shut."),
     Setting("KEPT_PAGES_MIB", "Memory that each web process spends on pages it has written, in MiB; 0: none.", "64"),
     Setting("LOG_FORMAT", "json: a line for each event; text for people. A demo's default is text.", "json"),
@@ -116,6 +117,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
     )
     if config["PREFERRED_URL_SCHEME"] not in {"http", "https"}:
         raise BadSetting("URL_SCHEME is https or http.")
+    config.setdefault("LOCAL_BANK", by_itself or _switch(values["LOCAL_BANK"], "LOCAL_BANK"))
     config.setdefault("LOG_FORMAT", "text" if by_itself and not environ.get("LOG_FORMAT") else values["LOG_FORMAT"])
     if config["LOG_FORMAT"] not in {"json", "text"}:
         raise BadSetting("LOG_FORMAT is json or text.")

@@ -19,7 +19,8 @@ from exchange.errors import Refusal
 
 MAX_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 20
-_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A text never closed goes to the end: looked for anew from each mark in it, it would take the square of the time.
+_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SHOWN: Final = 60
 
 

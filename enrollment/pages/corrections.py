@@ -75,6 +75,8 @@ def listed() -> str:
 @operator_bp.route("/<int:correction_id>", methods=["GET", "POST"])
 def decide(correction_id: int) -> ResponseReturnValue:
     """One correction: carry it out, or refuse it with a reason."""
+    if request.method == "POST" and (stale := access.require_fresh()) is not None:
+        return stale
     access.one(Correction, access.current_actor(), id=correction_id)
     row = db.session.execute(_rows().where(Correction.id == correction_id)).one()
     form = ReasonForm()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import flash, make_response, redirect, url_for
+from flask import flash, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -35,6 +35,8 @@ class TokenForm(forms.PageForm):
 @bp.route("/", methods=["GET", "POST"])
 def home() -> ResponseReturnValue:
     """The tokens in force; making another, which is shown this once."""
+    if request.method == "POST" and (stale := access.require_fresh()) is not None:
+        return stale
     form, token = TokenForm(), None
 
     def make() -> str:

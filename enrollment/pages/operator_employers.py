@@ -18,7 +18,7 @@ from enrollment.models import Employer, EmployerKind
 from exchange import clock
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
-from exchange.identity import login
+from exchange.identity import access, login
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import Organization
@@ -60,6 +60,8 @@ class RegisterForm(forms.PageForm):
 @bp.route("/", methods=["GET", "POST"])
 def show_all() -> ResponseReturnValue:
     """Every employer; and the form that enters one."""
+    if request.method == "POST" and (stale := access.require_fresh()) is not None:
+        return stale
     form = RegisterForm()
     form.sector.choices = [SelectChoice(code, name) for code, name in _sectors().items()]
     if form.validate_on_submit():

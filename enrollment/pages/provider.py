@@ -6,7 +6,7 @@ same kind.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -58,8 +58,10 @@ def show() -> str:
 
 
 @members_bp.get("/members.csv")
-def as_csv() -> Response:
+def as_csv() -> ResponseReturnValue:
     """The whole roster as a file; numbers are masked here too."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
     provider_id = access.require_organization(current_actor())
     headings = [
         _l("Name"),

@@ -40,7 +40,7 @@ STATES: Final[dict[PaymentState, tuple[str, LazyString]]] = {
 
 @bank_bp.before_request
 def _only_with_local_gateway() -> None:
-    if not isinstance(gateway.present(), LocalGateway):
+    if not gateway.is_a(LocalGateway):
         raise NotFound(_l("There is no such page or record, or it is not yours to see."))
 
 

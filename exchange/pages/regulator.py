@@ -6,12 +6,14 @@ from datetime import date
 from typing import Final
 
 from flask import Response, render_template, request
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from exchange import audit_log, clock, exports
 from exchange.audit_log import Wanted
 from exchange.errors import Refusal
+from exchange.identity import access
 from exchange.identity.actors import Audience
 from exchange.ledger import invariants, sums
 from exchange.web.audiences import audience_blueprint
@@ -85,8 +87,10 @@ def show_audit() -> str:
 
 
 @audit_bp.get("/audit.csv", endpoint="as_csv")
-def audit_as_csv() -> Response:
+def audit_as_csv() -> ResponseReturnValue:
     """The same as a file, the latest first."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
     headings = [
         _l("Number"), _l("When"), _l("Deed"), _l("Subject"), _l("Capacity"), _l("Who"), _l("Reason"), _l("Facts"),
         _l("Request"), _l("Address"),

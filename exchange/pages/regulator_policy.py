@@ -22,7 +22,7 @@ from wtforms import TextAreaField
 from exchange import clock
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
-from exchange.identity import people
+from exchange.identity import access, people
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.policy import differences, versions
@@ -95,6 +95,8 @@ def as_file(version_id: int) -> Response:
 @decision
 def propose() -> ResponseReturnValue:
     """Propose a version: every problem of the text is listed by its line."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
     form = ProposeForm()
     problems: tuple[Problem, ...] = ()
     if form.validate_on_submit():
@@ -126,6 +128,8 @@ def propose() -> ResponseReturnValue:
 @decision
 def approve(version_id: int) -> ResponseReturnValue:
     """Let it take effect on its date."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
     in_unit_of_work(lambda: versions.approve(versions.called(version_id), by=current_actor(), at=clock.now()))
     flash(_("Approved. It takes effect on its date."), "success")
     return redirect(url_of(version_id), code=303)

@@ -12,6 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from flask import Flask, current_app
+from flask_babel import lazy_gettext as _l
+
+from exchange.errors import Refusal
 
 
 class ChargeState(StrEnum):
@@ -68,12 +71,26 @@ class Gateway(Protocol):
 _EXTENSION = "payment_gateway"
 
 
-def init_app(app: Flask, gateway: Gateway) -> None:
-    """Say through which gateway this application is paid."""
+class NoGateway(Refusal):
+    """Nobody carries money to this exchange: what nobody paid must not count as paid."""
+
+    code = "no_gateway"
+    status = 503
+
+
+def init_app(app: Flask, gateway: Gateway | None) -> None:
+    """Say through which gateway this application is paid; None: through none yet."""
     app.extensions[_EXTENSION] = gateway
 
 
 def present() -> Gateway:
-    """The gateway that this application pays through."""
-    gateway: Gateway = current_app.extensions[_EXTENSION]
+    """The gateway that this application pays through. Refuses ``NoGateway``."""
+    gateway: Gateway | None = current_app.extensions[_EXTENSION]
+    if gateway is None:
+        raise NoGateway(_l("Nothing can be paid here yet: no company that carries the money is connected."))
     return gateway
+
+
+def is_a(kind: type[Gateway]) -> bool:
+    """Whether the gateway is one of this kind."""
+    return isinstance(current_app.extensions[_EXTENSION], kind)

@@ -102,6 +102,8 @@ def show(version_id: int) -> ResponseReturnValue:
 @decision
 def certify(version_id: int) -> ResponseReturnValue:
     """Find the terms lawful: the provider may put them on the shelf."""
+    if (stale := access.require_fresh()) is not None:
+        return stale
 
     def work() -> None:
         now = occasion()

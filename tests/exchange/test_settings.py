@@ -55,6 +55,7 @@ class TestRead:
             ("DATABASE_POOLER", "yes"),
             ("METRICS_TOKEN", "short"),
             ("LOG_FORMAT", "xml"),
+            ("LOCAL_BANK", "yes"),
         ],
     )
     def test_refuses_what_makes_no_sense_and_names_it(self, name: str, value: str) -> None:
@@ -71,6 +72,11 @@ class TestRead:
         assert first["SECRET_KEY"] == second["SECRET_KEY"]
         assert first["PREFERRED_URL_SCHEME"] == "http"
         assert stat.S_IMODE((tmp_path / "demo-secrets.json").stat().st_mode) == 0o600
+
+    def test_lets_no_click_count_as_a_payment_unless_somebody_says_so(self) -> None:
+        given = [SOUND, {**SOUND, "LOCAL_BANK": "1"}, {**SOUND, "DEMO": "1"}]
+
+        assert [read(one)["LOCAL_BANK"] for one in given] == [False, True, True]
 
     def test_lets_the_caller_win_over_the_environment(self) -> None:
         assert read({**SOUND, "DEMO": "0"}, {"DEMO": True})["DEMO"] is True

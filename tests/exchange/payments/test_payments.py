@@ -22,7 +22,7 @@ from exchange.identity.access import selecting
 from exchange.identity.actors import ANONYMOUS, Actor, Audience, system_actor
 from exchange.identity.organizations import OrganizationKind
 from exchange.payments import gateway, payments, purposes
-from exchange.payments.gateway import Charge, ChargeState, Checkout, Request
+from exchange.payments.gateway import Charge, ChargeState, Checkout, NoGateway, Request
 from exchange.payments.local_gateway import LocalCharge
 from exchange.payments.payments import OtherPaymentUnderWay, Payment, PaymentContradicted, PaymentState
 from exchange.payments.purposes import Purpose
@@ -304,6 +304,22 @@ class TestLocalBank:
             assert client.get(bank_page).status_code == 404
         finally:
             gateway.init_app(app, present)
+
+    def test_is_not_there_and_nothing_is_paid_where_nobody_carries_money(
+        self, app: Flask, client: FlaskClient, payer: int, bank_page: str
+    ) -> None:
+        """At this bank a click says that it was paid: where money counts, nobody may click."""
+        present = gateway.present()
+        gateway.init_app(app, None)
+        try:
+            with pytest.raises(NoGateway):
+                start(payer, subject_id=8)
+            answers = client.get(bank_page), post(client, bank_page, {"decision": "pay"})
+        finally:
+            gateway.init_app(app, present)
+
+        assert [answer.status_code for answer in answers] == [404, 404]
+        assert (standing(7), standing(8)) == (PaymentState.STARTED, None)
 
     def test_asked_by_a_hundred_at_once_pays_once(self, app: Flask, bank_page: str) -> None:
         def press(_: int) -> int:
