@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, false, select, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from enrollment.models import Employer, EmployerKind
-from exchange import audit
+from exchange import audit, outgoing_mail
 from exchange.database import Base, db
 from exchange.errors import NotFound, Refusal
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
 from exchange.identity.organizations import Organization, OrganizationKind, found
+from exchange.identity.people import Login
 from exchange.policy import versions
 
 TOKEN_PREFIX: Final = "pbx_"  # noqa: S105 - lets a leaked token be recognized, and is none
@@ -86,7 +88,7 @@ def of_actor(actor: Actor) -> Employer:
 
 
 def make_token(employer: Employer, *, name: str, by: Actor, at: datetime) -> str:
-    """Make a token for an employer's program. The answer is the only time that it can be read."""
+    """Make a token for an employer's program, and tell its staff. The answer is the only time that it can be read."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
     row = ApiToken(
         employer_id=employer.organization_id,
@@ -99,6 +101,16 @@ def make_token(employer: Employer, *, name: str, by: Actor, at: datetime) -> str
     db.session.add(row)
     db.session.flush()
     audit.record("api_token.made", f"api_token:{row.id}", by=by, at=at)
+    staff = select(Login.email).where(Login.organization_id == employer.organization_id, Login.active)
+    for address in db.session.scalars(staff.order_by(Login.id)):
+        outgoing_mail.write(
+            address,
+            subject=gettext("A token was made with which a program signs in for you"),
+            body=gettext(
+                "It is called “%(name)s”. If nobody of you made it, revoke it at once and tell us.", name=name
+            ),
+            at=at,
+        )
     return token
 
 

@@ -24,7 +24,9 @@ from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import NotAllowed
 from exchange.identity import access, login
 from exchange.identity.actors import Actor, Audience
+from exchange.identity.people import Login
 from exchange.money import Unit
+from exchange.outgoing_mail import OutgoingMail
 from tests.support.at_once import at_once
 from tests.support.employer_makers import (
     AT,
@@ -311,6 +313,19 @@ class TestToken:
             employers.revoke_token(employers.tokens_of(employer)[0], by=BY, at=AT)
         assert employers.actor_with(token) is None
         assert employers.tokens_of(employer) == []
+
+    def test_is_told_to_everybody_who_acts_for_the_employer_and_to_nobody_else(self, employer: Employer) -> None:
+        """Whoever makes one with somebody's session does not stay unseen."""
+        with unit_of_work():
+            kim, lee = staff_of(employer, "Kim Boss"), staff_of(employer, "Lee Boss")
+            staff_of(make_employer("Somebody Else"), "Eve Stranger")
+            token = employers.make_token(employer, name="Payroll", by=kim, at=AT)
+
+        letters = db.session.execute(select(OutgoingMail.recipient, OutgoingMail.body)).all()
+        addresses = select(Login.email).where(Login.id.in_([kim.login_id, lee.login_id]))
+        assert sorted(to for to, _ in letters) == sorted(db.session.scalars(addresses))
+        assert len(letters) == 2
+        assert all("Payroll" in body and token not in body for _, body in letters)
 
     def test_stands_in_no_table(self, employer: Employer) -> None:
         with unit_of_work():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 
 from exchange.web import safety
@@ -121,6 +123,33 @@ class TestLimits:
         answer = client.post("/worker/leave", headers=WORKER, data={"name": "x" * 600_000})
 
         assert answer.status_code == 413
+
+
+class TestForwarded:
+    """Who sends these headers himself would choose whose attempts are counted, and whether cookies are safe."""
+
+    HEADERS: ClassVar = {
+        "X-Forwarded-For": "192.0.2.66, 203.0.113.9",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Prefix": "/evil",
+        "Forwarded": "for=192.0.2.66;host=evil.example;proto=https",
+    }
+
+    @pytest.mark.parametrize(
+        ("proxies", "address", "is_secure"),
+        [(0, "127.0.0.1", False), (1, "203.0.113.9", True), (2, "192.0.2.66", False)],
+    )
+    def test_headers_are_believed_from_as_many_proxies_as_there_are(
+        self, proxies: int, address: str, is_secure: bool
+    ) -> None:
+        app = styleguide.create_app({"PROXIES": proxies})
+
+        with app.test_client() as client:
+            answer = client.get("/list", headers=self.HEADERS)
+
+            assert (answer.status_code, request.remote_addr, request.is_secure) == (200, address, is_secure)
+            assert (request.host, request.script_root) == ("localhost", "")
 
 
 class TestCookies:
