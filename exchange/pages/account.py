@@ -17,7 +17,7 @@ from exchange import clock, notices
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access, login
-from exchange.identity.login import rates
+from exchange.identity.login import addresses, rates
 from exchange.identity.login.sessions import SignedInBlueprint
 from exchange.identity.organizations import Organization
 from exchange.web.audiences import navigation
@@ -26,7 +26,9 @@ from exchange.web.forms import NameField, PageForm, refusal_to_form, render_form
 bp = SignedInBlueprint("account", __name__, url_prefix="/account")
 NOTICES_SHOWN = 50
 NEW_ADDRESSES_AN_HOUR = 5
-"""So often somebody may try to sign in with another address: the answer tells whether it is another's."""
+"""So often somebody may ask to sign in with another address: each time a letter goes to whomever he names."""
+LETTERS_AN_HOUR = 3
+"""So many such letters go to one address, whoever names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def read_notices() -> ResponseReturnValue:
 
 @bp.route("/contact", methods=["GET", "POST"])
 def contact() -> ResponseReturnValue:
-    """Change name and address. Both the old and the new address are told."""
+    """Change the name, and ask for another address: a letter to it says how."""
     if (answer := access.require_fresh()) is not None:
         return answer
     actor = access.current_actor()
@@ -99,18 +101,50 @@ def contact() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_form("account/contact.html", form)
     try:
-        if login.clean_email(str(form.email.data)) != current_user.email:
+        address = login.clean_email(str(form.email.data))
+        is_new = address != current_user.email
+        if is_new:
             rates.slow_down(f"new address of login {actor.login_id}", at_most=NEW_ADDRESSES_AN_HOUR)
-        in_unit_of_work(lambda: _change_contact(actor, str(form.name.data), str(form.email.data)))
+            rates.slow_down(f"letters about another address to {address}", at_most=LETTERS_AN_HOUR)
+        in_unit_of_work(lambda: _change_contact(actor, str(form.name.data), address if is_new else None))
     except Refusal as refusal:
         refusal_to_form(form, refusal)
         return render_form("account/contact.html", form)
-    flash(_("Your name and address are changed."), "success")
+    flash(_sent_to(address) if is_new else _("Your name is saved."), "success")
     return redirect(url_for("account.home"), code=303)
 
 
-def _change_contact(actor: access.Actor, name: str, email: str) -> None:
+def _sent_to(address: str) -> str:
+    words = _(
+        "A letter is on its way to %(address)s. Until you follow the link in it, you sign in with the old address.",
+        address=address,
+    )
+    return str(words)
+
+
+def _change_contact(actor: access.Actor, name: str, address: str | None) -> None:
     assert actor.login_id is not None
     at = clock.now()
     login.rename(actor.login_id, name, by=actor, at=at)
-    login.change_email(actor.login_id, email, by=actor, at=at)
+    if address is not None:
+        addresses.ask(actor.login_id, address, link=_link_with, by=actor, at=at)
+
+
+def _link_with(token: str) -> str:
+    return url_for("account.new_address", token=token, _external=True)
+
+
+@bp.route("/address/<token>", methods=["GET", "POST"])
+def new_address(token: str) -> ResponseReturnValue:
+    """Where the letter leads: sign in with this address from now on. Both the old and the new address are told."""
+    actor, form = access.current_actor(), PageForm()
+    address = None
+    try:
+        address = addresses.named(token, by=actor)
+        if form.validate_on_submit():
+            in_unit_of_work(lambda: addresses.take(token, by=actor, at=clock.now()))
+            flash(_("From now on you sign in with %(address)s.", address=address), "success")
+            return redirect(url_for("account.home"), code=303)
+    except Refusal as refusal:
+        refusal_to_form(form, refusal)
+    return render_form("account/new_address.html", form, address=address)

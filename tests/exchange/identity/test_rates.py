@@ -16,9 +16,8 @@ from exchange.database import db
 from exchange.identity.actors import Audience
 from exchange.identity.login.rates import DatabaseStorage, RateLimit
 from exchange.identity.people import Login
-from exchange.pages.account import NEW_ADDRESSES_AN_HOUR
 from tests.support.databases import CONFIG, AppFactory
-from tests.support.signing_in import make_login, post, sign_in
+from tests.support.signing_in import make_login, post
 
 NOON = datetime(2026, 11, 2, 20, tzinfo=UTC)
 
@@ -168,22 +167,3 @@ class TestStorage:
         assert [storage.get(key) for key in ("one", "two", "three")] == [0, 1, 1]
         assert storage.reset() == 2
         assert storage.check()
-
-
-class TestNewAddress:
-    def test_is_tried_a_few_times_an_hour_so_that_nobody_finds_out_whose_addresses_are_known(
-        self, client: FlaskClient
-    ) -> None:
-        known = [someone() for _ in range(NEW_ADDRESSES_AN_HOUR)]
-        mine = make_login(Audience.WORKER)
-        before = db.session.get_one(Login, mine).email
-        sign_in(client, mine)
-
-        told = [post(client, "/account/contact", {"name": "Eve", "email": email}).text for email in known]
-        last = post(client, "/account/contact", {"name": "Eve", "email": "free@example.org"})
-
-        assert all("Somebody signs in with this address already." in page for page in told)
-        assert "There were too many tries." in last.text
-        db.session.rollback()
-        assert db.session.get_one(Login, mine, populate_existing=True).email == before
-        assert post(client, "/account/contact", {"name": "Eve", "email": before}).status_code == 303
