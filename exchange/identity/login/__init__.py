@@ -20,6 +20,7 @@ from exchange import audit, outgoing_mail
 from exchange.database import db
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor, Audience
+from exchange.identity.login.common_passwords import is_common
 from exchange.identity.people import Login
 
 SHORTEST_ALONE = 15
@@ -174,6 +175,8 @@ def weakness(password: str, login: Login | None) -> LazyString | None:
     lowered = password.casefold()
     if len(set(lowered)) < FEWEST_DIFFERENT or lowered in "abcdefghijklmnopqrstuvwxyz01234567890":
         return _l("This password is too easy to guess. Use more different characters.")
+    if is_common(password):
+        return _l("This password is among the first that are tried. Choose another one.")
     if login is not None and (
         lowered == login.name.casefold() or login.email.partition("@")[0] == lowered or login.email in lowered
     ):

@@ -15,6 +15,7 @@ from exchange.database import db, unit_of_work
 from exchange.identity import login
 from exchange.identity.actors import Audience
 from exchange.identity.login import WeakPassword
+from exchange.identity.login.common_passwords import is_common
 from exchange.identity.people import Login
 from exchange.outgoing_mail import OutgoingMail
 from tests.support.signing_in import AT, BY, make_login, post
@@ -39,6 +40,24 @@ def ask_for_link(client: FlaskClient, email: str) -> str:
     return found[1]
 
 
+WORDS = """
+    Password Password1 P@ssw0rd P@ssw0rd! Passw0rd2026! Summer2026 Summer2026! Welcome1 welcome123 qwerty123 1q2w3e4r
+    1Q2W3E4R! letmein! iloveyou sunshine1 passwordpassword qwertyqwertyqwerty Winter26! Admin123! trustno1 changeme1
+    Benefits2026 zaq12wsx football1 123password
+"""
+UNCOMMON = ["nine red doors", "Tidewater-9 kayak", "summer boats at nine", "password of my aunt", "k7#fPq2z", ""]
+
+
+class TestCommonPassword:
+    @pytest.mark.parametrize("password", WORDS.split())
+    def test_is_known_with_a_year_a_sign_or_a_capital_put_to_it(self, password: str) -> None:
+        assert is_common(password)
+
+    @pytest.mark.parametrize("password", UNCOMMON)
+    def test_is_not_what_only_holds_a_common_word(self, password: str) -> None:
+        assert not is_common(password)
+
+
 class TestStrength:
     @pytest.mark.parametrize(
         ("audience", "password", "good"),
@@ -48,6 +67,7 @@ class TestStrength:
             (Audience.EMPLOYER, "14 characters.", False),
             (Audience.PROVIDER, "7 chars", False),
             (Audience.PROVIDER, "8 chars.", True),
+            (Audience.PROVIDER, "Welcome2026!", False),
             (Audience.WORKER, "a" * 40, False),
             (Audience.WORKER, "aaaabbbbccccaaaabbbb", False),
             (Audience.WORKER, "abcdefghijklmnop", False),
