@@ -19,8 +19,8 @@ _WRITTEN: Final = """
     operator orange pass passcode passw passwd password passwords pepper pokemon porsche portable portablebenefits
     princess provider purple qazwsx qazwsxedc qwer qwert qwerty qwertyui qwertyuiop ranger regulator robert root samsung
     samantha secret september server shadow silver soccer spring starwars steelers summer sunday sunshine superman
-    support system temp temporary test testing thomas thursday tigger trustno tuesday user walmart washington wednesday welcome
-    whatever winter worker yankees zaq zaqwsx zxcvb zxcvbn zxcvbnm
+    support system temp temporary test testing thomas thursday tigger trustno tuesday user walmart washington
+    wednesday welcome whatever winter worker yankees zaq zaqwsx zxcvb zxcvbn zxcvbnm
 """
 _WORDS: Final = frozenset(_WRITTEN.split())
 _ROWS: Final = frozenset({"1q2w3e4r", "1q2w3e4r5t", "q1w2e3r4", "1qaz2wsx", "1qaz2wsx3edc", "zaq12wsx", "a1b2c3d4"})
