@@ -12,10 +12,11 @@ from enrollment.models import BenefitAccount, Contribution, Employer
 from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import NotAllowed
 from exchange.identity.actors import Actor, Audience
-from exchange.ledger import journal
+from exchange.ledger import invariants, journal
 from exchange.ledger.accounts import AccountKind, LedgerAccount, Line, open_lines
-from exchange.ledger.journal import LedgerEntry, Posting, Transfer
+from exchange.ledger.journal import LedgerEntry, LedgerTransfer, Posting, Transfer
 from exchange.money import Unit
+from providers.models import Package
 from tests.support.at_once import at_once
 from tests.support.employer_makers import (
     AT,
@@ -62,6 +63,18 @@ def asked(contribution: Contribution, by: Actor = BY) -> corrections.Correction:
         return corrections.ask(contribution, reason="Reported twice", by=by, at=AT)
 
 
+def make_free(name: str) -> Package:
+    """A package that takes no fee."""
+    return make_package({"paid_leave": 2000, "sick_leave": 2000, "emergency": 6000}, fee_bp=0, name=name)
+
+
+def providers_that_gave(correction: corrections.Correction, account: BenefitAccount) -> set[int]:
+    """With whom the worker's lines stood from which it was taken."""
+    moves = select(LedgerAccount.organization_id).join(LedgerTransfer, LedgerTransfer.source_id == LedgerAccount.id)
+    rows = moves.where(LedgerTransfer.entry_id == correction.entry_id, LedgerAccount.holder_id == account.id)
+    return set(db.session.execute(rows).scalars())
+
+
 class TestCarryOut:
     def test_gives_back_all_of_it_by_an_entry_that_names_the_first(
         self, employer: Employer, account: BenefitAccount
@@ -97,6 +110,34 @@ class TestCarryOut:
 
         assert balances_of(account.id) == {}
         assert funds_of(employer.organization_id) == 354
+
+    def test_takes_twenty_back_one_by_one_after_a_switch_and_nothing_from_the_first_provider(
+        self, employer: Employer, account: BenefitAccount
+    ) -> None:
+        with unit_of_work():
+            first, second = make_free("Harbor Union"), make_free("Credit Circle")
+            join(account, first)
+        hours = range(1, 21)
+        days = {hour: date(2026, 10, hour) for hour in hours}
+        made = reported(
+            employer,
+            *(work(account, n, first_day=days[n], last_day=days[n], minutes=60 * n) for n in hours),
+        )
+        with unit_of_work():
+            _move_everything(account, first.provider_id, second.provider_id)
+            join(account, second, at=AT + timedelta(hours=1))
+
+        back = 0
+        for hour, contribution in zip(hours, made, strict=True):
+            correction = asked(contribution)
+            with unit_of_work():
+                corrections.carry_out(correction, by=OPERATOR, at=AT)
+
+            back += 354 * hour
+            assert funds_of(employer.organization_id) == back
+            assert providers_that_gave(correction, account) == {second.provider_id}
+            assert invariants.broken() == []
+        assert balances_of(account.id) == {}
 
     def test_leaves_the_leave_that_the_other_work_earned(self, employer: Employer, account: BenefitAccount) -> None:
         days = [date(2026, 10, day) for day in (5, 6, 7)]

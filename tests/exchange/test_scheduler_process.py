@@ -192,8 +192,8 @@ class TestSchedulerProcesses:
 
 
 class TestTick:
-    @pytest.mark.parametrize("seconds", [0, 1, 120, 3_600])
-    def test_that_comes_late_still_does_its_work(self, app: Flask, seconds: int) -> None:
+    @pytest.mark.parametrize("seconds", [0, 0.5, 1, 10, 60, 120, 3_600])
+    def test_that_comes_late_still_does_its_work(self, app: Flask, seconds: float) -> None:
         app.config["DEMO"] = True
         job = each_day("days")
         with contextlib.closing(Scheduler(app, among=[job])) as scheduler:

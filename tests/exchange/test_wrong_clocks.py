@@ -164,7 +164,7 @@ class TestRareDays:
         for path in (WASHINGTON, NEW_YORK):  # 4 × 5 days, two laws, every cause
             policy = read_file(path).on(date(2027, 6, 1))
             is_missing = day == (2, 29) and year == 2100
-            on = date(year, 3, 1) if is_missing else date(year, *day)
+            on = date(year, 2, 27) if is_missing else date(year, *day)
 
             plan_year = calendar.plan_year_of(policy, on)
 

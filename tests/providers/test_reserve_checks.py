@@ -214,6 +214,18 @@ class TestCrossing:
             make.file_cash(provider, 15_200, at=AT + 5 * DAY, as_of=TODAY + 5 * DAY)
         assert findings(provider) == [("strong", "adequate"), ("adequate", "strong")]
 
+    def test_twenty_times_acts_twenty_times_however_often_it_is_checked(self, provider: Provider) -> None:
+        told = notices()
+        for number in range(1, 21):
+            later = number * DAY
+            with unit_of_work():
+                make.file_cash(provider, 16_000 if number % 2 == 0 else 8_000, at=AT + later, as_of=TODAY + later)
+            check(TODAY + later)
+            check(TODAY + later)
+
+            assert (len(findings(provider)), notices()) == (number, told + 2 * number)
+            assert provider.takes_new_members is (number % 2 == 0)
+
     def test_upwards_puts_it_back_on_the_shelf_and_answers_what_was_found(self, provider: Provider) -> None:
         with unit_of_work():
             make.file_cash(provider, 8_000)
