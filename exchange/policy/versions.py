@@ -161,8 +161,9 @@ def at_instant(instant: datetime) -> Policy:
 
 
 def at_moment(moment: Moment) -> Policy:
-    """The same, as it is remembered of the market at that moment."""
-    return _at(moment.at, lambda day: remembered.of_market(("policy", day), moment.market, lambda: on(day)))
+    """The same, as it is remembered of the market at that moment: whatever the day, all of the law is read once."""
+    law = remembered.of_market("law", moment.market, timeline)
+    return _at(moment.at, lambda day: law.on(day)[1])
 
 
 def _at(instant: datetime, on_day: Callable[[date], Policy]) -> Policy:
