@@ -1,27 +1,19 @@
-"""How does a person come to the exchange and get the number that he gives to everyone he works for?
-
-Whoever registers by himself chooses his password by a link in a letter: so a stranger learns nothing of an address
-that he names, neither from the answer nor from what he can do afterwards.
-"""
+"""How does a person come to the exchange and get the number that he gives to everyone he works for?"""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from flask_babel import force_locale, gettext
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 
 from enrollment import accounts, letters, workers
 from enrollment.models import BenefitAccount
-from exchange import audit, outgoing_mail
-from exchange.database import db
 from exchange.errors import Refusal
 from exchange.identity import login
 from exchange.identity.actors import Actor, Audience
+from exchange.identity.login import newcomers
 from exchange.identity.people import Login
 from exchange.policy.document import Policy
 
@@ -76,40 +68,17 @@ def register(person: Person, *, policy: Policy, by: Actor, at: datetime) -> Regi
     return Registered(way_in, account)
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
-    """What letters lead to: where a login's owner chooses a password, once, and where one signs in."""
+def ask(person: Person, *, policy: Policy, by: Actor, at: datetime) -> None:
+    """Register whoever reads the letters that come to this clean address, and tell nobody else whose it is.
 
-    password: Callable[[Login], str]
-    sign_in: str
-
-
-def ask(person: Person, *, links: Links, policy: Policy, by: Actor, at: datetime) -> None:
-    """Register whoever reads the letters that come to this address; he chooses his password by the link in one.
-
-    Whose address it is already is told so by a letter, and nothing is entered. Whoever asks learns nothing of it: for
-    an owner somebody is entered as well, and taken back, so that both take equally long. Refuses ``UnknownPlace`` and
-    ``login.BadEmail``.
+    See ``newcomers.ask``. Refuses ``UnknownPlace``.
     """
-    newcomer = replace(person, email=login.clean_email(person.email), password=None)
-    owner = login.by_email(newcomer.email)
-    if owner is None:
-        way_in = register(newcomer, policy=policy, by=by, at=at).login
-        subject, body = _to_newcomer(links.password(way_in))
-    else:
-        _as_long_as_for_a_stranger(newcomer, policy=policy, by=by, at=at)
-        with force_locale(owner.language) if owner.language is not None else nullcontext():
-            subject, body = _to_owner(links.sign_in)
-        audit.record("login.registered_again", f"login:{owner.id}", by=by, at=at)
-    outgoing_mail.write(newcomer.email, subject=subject, body=body, at=at)
 
+    def enter(address: str) -> Login:
+        newcomer = replace(person, email=address, password=None)
+        return register(newcomer, policy=policy, by=by, at=at).login
 
-def _as_long_as_for_a_stranger(newcomer: Person, *, policy: Policy, by: Actor, at: datetime) -> None:
-    nobody = replace(newcomer, email=f"{secrets.token_hex(16)}@example.org")
-    entered = db.session.begin_nested()
-    register(nobody, policy=policy, by=by, at=at)
-    db.session.flush()
-    entered.rollback()
+    newcomers.ask(person.email, enter=enter, letters=newcomers.Letters(_to_newcomer, _to_owner), by=by, at=at)
 
 
 def _to_newcomer(link: str) -> letters.Letter:

@@ -11,14 +11,13 @@ from wtforms import EmailField, SelectField
 
 from enrollment import registration
 from enrollment.pages.worker_self import place_choices
-from enrollment.registration import Links, Person
+from enrollment.registration import Person
 from exchange import clock
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
-from exchange.identity import access, login
+from exchange.identity import access
 from exchange.identity.actors import Audience
-from exchange.identity.login import rates
-from exchange.identity.login.sign_in import password_link
+from exchange.identity.login import newcomers, rates
 from exchange.policy import versions
 from exchange.web import forms
 from exchange.web.audiences import audience_blueprint
@@ -28,8 +27,6 @@ bp = audience_blueprint("worker_register", __name__, Audience.PUBLIC, "/register
 
 AT_MOST_AN_HOUR: Final = 30
 """So many tries to register come from one network address; a library or a union hall has but one."""
-LETTERS_AN_HOUR: Final = 3
-"""So many letters about registering go to one address, whoever names it."""
 _SENT_TO: Final = "registered_with"
 
 
@@ -59,10 +56,9 @@ def register() -> ResponseReturnValue:
     if form.is_submitted():
         rates.slow_down(f"register {rates.address()}", at_most=AT_MOST_AN_HOUR)
     if form.validate_on_submit():
-        person = Person(str(form.name.data), str(form.email.data), None, str(form.place.data))
         try:
-            address = login.clean_email(person.email)
-            rates.slow_down(f"letters about registering to {address}", at_most=LETTERS_AN_HOUR)
+            address = newcomers.address_for_a_letter(str(form.email.data))
+            person = Person(str(form.name.data), address, None, str(form.place.data))
             in_unit_of_work(lambda: _register(person))
         except Refusal as refusal:
             forms.refusal_to_form(form, refusal)
@@ -82,5 +78,4 @@ def sent() -> ResponseReturnValue:
 
 def _register(person: Person) -> None:
     at = clock.now()
-    links = Links(password_link, sign_in=url_for("security.login", _external=True))
-    registration.ask(person, links=links, policy=versions.at_instant(at), by=access.current_actor(), at=at)
+    registration.ask(person, policy=versions.at_instant(at), by=access.current_actor(), at=at)

@@ -12,12 +12,13 @@ from sqlalchemy import func, select, update
 
 from enrollment import account_numbers, memberships, registration
 from enrollment.models import BenefitAccount, Worker
-from enrollment.pages.worker_register import AT_MOST_AN_HOUR, LETTERS_AN_HOUR
+from enrollment.pages.worker_register import AT_MOST_AN_HOUR
 from enrollment.registration import Person
 from exchange.database import db, in_unit_of_work, unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import login
 from exchange.identity.actors import ANONYMOUS, Audience
+from exchange.identity.login.newcomers import LETTERS_AN_HOUR
 from exchange.identity.people import Login
 from exchange.notices import Notice
 from exchange.outgoing_mail import OutgoingMail

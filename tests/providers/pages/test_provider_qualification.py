@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from exchange.database import db
+from exchange.database import db, unit_of_work
 from exchange.identity import login
+from exchange.identity.login.newcomers import LETTERS_AN_HOUR
 from exchange.identity.organizations import Organization
+from exchange.identity.people import Login
+from exchange.outgoing_mail import OutgoingMail
 from providers.models import BoardSeat, CriterionState, Provider, ProviderCriterion, ProviderState
 from providers.pages.apply import AT_MOST_AN_HOUR
+from tests.support.counting import statements
 from tests.support.signing_in import post, sign_in
+from tests.support.spanish import teach
 from tests.support.worker_makers import Market
 
 APPLICATION = {
@@ -27,7 +33,6 @@ APPLICATION = {
     "phone": "+1 206 555 0100",
     "person": "Noor Haddad",
     "email": "noor@example.org",
-    "password": "nine quiet herons",
 }
 
 
@@ -50,6 +55,11 @@ def organizations() -> int:
     return db.session.execute(select(func.count()).select_from(Organization)).scalar_one()
 
 
+def letters_to(address: str) -> list[str]:
+    m = OutgoingMail
+    return list(db.session.execute(select(m.body).where(m.recipient == address).order_by(m.id)).scalars())
+
+
 def criterion(market: Market, code: str) -> ProviderCriterion:
     key = (market.provider_of(market.packages[0]), code)
     return db.session.get_one(ProviderCriterion, key, populate_existing=True)
@@ -69,8 +79,8 @@ class TestApplying:
         answer = apply(client)
 
         made = login.by_email("noor@example.org")
-        assert answer.status_code == 303 and str(answer.location).startswith("/sign-in")
-        assert made is not None and made.organization_id is not None
+        assert (answer.status_code, answer.location) == (303, "/apply/sent")
+        assert made is not None and made.password is None and made.organization_id is not None
         provider = db.session.get_one(Provider, made.organization_id)
         assert (provider.state, provider.takes_new_members) == (ProviderState.APPLIED, False)
         assert client.get(f"/providers/{provider.organization_id}").status_code == 404
@@ -98,8 +108,6 @@ class TestApplying:
             ({"phone": "call me"}, "phone"),
             ({"person": "\u200b"}, "person"),
             ({"email": "noor"}, "email"),
-            ({"password": "short"}, "password"),
-            ({"password": "aaaaaaaaaaaa"}, "password"),
         ],
     )
     def test_refuses_at_the_field_and_enters_nothing(
@@ -114,14 +122,62 @@ class TestApplying:
         assert organizations() == before
         assert login.by_email("noor@example.org") is None
 
-    def test_with_somebodys_address_enters_nothing(self, market: Market, client: FlaskClient) -> None:
+    def test_goes_on_by_a_letter_in_which_one_chooses_a_password(self, market: Market, client: FlaskClient) -> None:
         apply(client)
+        assert "noor@example.org" in client.get("/apply/sent").text
+        link = re.search(r"http://localhost(/password/reset/\S+)", letters_to("noor@example.org")[-1])
+        assert link is not None
+        chosen = "nine quiet herons"
+        post(client, link[1], {"password": chosen, "password_confirm": chosen})
+
+        post(client, "/sign-in", {"email": "noor@example.org", "password": chosen})
+
+        assert "authenticator" in client.get("/account/second-step").text
+
+    def test_tells_nobody_whether_an_address_has_an_account(
+        self, app: Flask, market: Market, client: FlaskClient
+    ) -> None:
+        apply(client)
+        asked, shown = [], []
+        for number, email in enumerate(("new@example.org", "Noor@example.org", "other@example.org")):
+            visitor = app.test_client()
+            with statements() as told:
+                answer = apply(visitor, name=f"Guild of {'ABC'[number]}", ein=f"95550000{number}", email=email)
+            assert (answer.status_code, answer.location) == (303, "/apply/sent")
+            page = visitor.get("/apply/sent")
+            shown.append(page.text.replace(email.lower(), "").replace(page.headers["X-Request-ID"], ""))
+            asked.append(len(told))
+        assert shown[0] == shown[1] == shown[2]
+        assert abs(asked[1] - asked[2]) <= 3, "whose address it is takes as long as a new one"
+        taken = [apply(client, email=email).text for email in ("noor@example.org", "another@example.org")]
+        assert all("is already registered" in page for page in taken)
+
+    def test_tells_the_owner_of_an_address_in_his_language_and_enters_nothing(
+        self, market: Market, client: FlaskClient
+    ) -> None:
+        apply(client)
+        with unit_of_work():
+            db.session.execute(update(Login).values(language="es"))
         before = organizations()
+        teach(client.application)
 
-        answer = apply(client, name="Another Guild", ein="917654322")
+        apply(client, name="Another Guild", ein="917654322")
 
-        assert "Somebody signs in with this address already." in answer.text
         assert organizations() == before
+        letter = letters_to("noor@example.org")[-1]
+        assert "Alguien" in letter and "http://localhost/sign-in" in letter and "/password/reset/" not in letter
+
+    def test_sends_one_address_a_few_letters_only(self, market: Market, client: FlaskClient) -> None:
+        answers = [
+            apply(client, name=f"Guild of {letter}", ein=f"95550000{number}").status_code
+            for number, letter in enumerate("ABCDEFGHIJ"[: LETTERS_AN_HOUR + 1])
+        ]
+
+        assert answers == [303] * LETTERS_AN_HOUR + [422]
+        assert len(letters_to("noor@example.org")) == LETTERS_AN_HOUR
+
+    def test_shows_nothing_sent_to_whoever_sent_nothing(self, market: Market, client: FlaskClient) -> None:
+        assert client.get("/apply/sent").location == "/apply"
 
 
 class TestEvidence:
