@@ -2,7 +2,8 @@
 
 What was posted stays; a further entry takes back what the first one gave, and names it. Two people
 are needed: the employer asks, the operator decides. It is taken from where the worker's balance is
-now. When that no longer suffices, because the worker has used it, nothing is taken: the operator
+now: with the provider he is with, on the like component or with the exchange, wherever his switches
+brought it. When that no longer suffices, because the worker has used it, nothing is taken: the operator
 refuses with the reason, and the request remains on record.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, false, select, text, true
@@ -18,7 +21,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from enrollment import memberships, splits
 from enrollment.accrual import Rates, Work, take_back
-from enrollment.models import Contribution
+from enrollment.models import Contribution, Switch, SwitchState
 from exchange import audit
 from exchange.clock import local_date
 from exchange.database import Base, Choice, db, one_of
@@ -179,17 +182,42 @@ def _money_back(contribution: Contribution) -> list[Transfer]:
     )
     account_id = contribution.benefit_account_id
     now = memberships.current_for_posting([account_id])[account_id]
+    moved = _moved_since(contribution)
     parts = [
-        (_held_now(account, now.provider_id), source_id, amount)
+        (_held_now(account, now.provider_id, moved), source_id, amount)
         for source_id, amount, account in db.session.execute(rows)
     ]
     lines = open_lines(line for line, _, _ in parts)
     return [Transfer(lines[line], funds_id, Unit.USD, amount) for line, funds_id, amount in parts]
 
 
-def _held_now(account: LedgerAccount, provider_id: int) -> Line:
-    organization_id = provider_id if account.kind is AccountKind.WORKER else account.organization_id
+def _held_now(account: LedgerAccount, provider_id: int, moved: Mapping[int, LedgerAccount]) -> Line:
+    if account.kind is not AccountKind.WORKER:
+        return _line_of(account, account.organization_id)
+    if there := moved.get(account.id):
+        return _line_of(there, there.organization_id)
+    return _line_of(account, provider_id)
+
+
+def _line_of(account: LedgerAccount, organization_id: int) -> Line:
     return Line(account.kind, organization_id, account.unit, account.component, account.holder_id)
+
+
+def _moved_since(contribution: Contribution) -> Mapping[int, LedgerAccount]:
+    """The worker's lines that switches have emptied since, each with the line on which that stands now."""
+    s, t = Switch, LedgerTransfer
+    rows = (
+        select(t.entry_id, t.source_id, t.target_id)
+        .join(s, s.entry_id == t.entry_id)
+        .where(s.benefit_account_id == contribution.benefit_account_id, s.state == SwitchState.CARRIED_OUT)
+        .where(t.entry_id > contribution.entry_id)
+        .order_by(t.entry_id, t.seq)
+    )
+    now: dict[int, int] = {}
+    for _, moves in groupby(db.session.execute(rows), key=itemgetter(0)):
+        step = {source_id: target_id for _, source_id, target_id in moves}
+        now = step | {first_id: step.get(id_, id_) for first_id, id_ in now.items()}
+    return {first_id: db.session.get_one(LedgerAccount, id_) for first_id, id_ in now.items()}
 
 
 def _leave_back(contribution: Contribution) -> list[Transfer]:
@@ -197,9 +225,28 @@ def _leave_back(contribution: Contribution) -> list[Transfer]:
     taken = take_back(Work(contribution.id, account_id, contribution.minutes, _rates_of(contribution)))
     provider_id = memberships.current(account_id).provider_id
     world = Line(AccountKind.ACCRUAL, exchange_id(), Unit.MIN)
-    own = {code: Line(AccountKind.WORKER, provider_id, Unit.MIN, code, account_id) for code, _ in taken}
+    moved = _leave_moved_since(contribution)
+    own = {
+        code: moved.get(code) or Line(AccountKind.WORKER, provider_id, Unit.MIN, code, account_id) for code, _ in taken
+    }
     lines = open_lines([world, *own.values()])
     return [Transfer(lines[own[code]], lines[world], Unit.MIN, minutes) for code, minutes in taken]
+
+
+def _leave_moved_since(contribution: Contribution) -> Mapping[str, Line]:
+    """By component: where the leave stands now that stood where the contribution went."""
+    went_to = select(LedgerAccount.organization_id).join(LedgerTransfer, LedgerTransfer.target_id == LedgerAccount.id)
+    holders = went_to.where(
+        LedgerTransfer.entry_id == contribution.entry_id, LedgerAccount.holder_id == contribution.benefit_account_id
+    )
+    moved = _moved_since(contribution)
+    first = select(LedgerAccount).where(
+        LedgerAccount.id.in_(moved), LedgerAccount.unit == Unit.MIN, LedgerAccount.organization_id.in_(holders)
+    )
+    return {
+        line.component: _line_of(moved[line.id], moved[line.id].organization_id)
+        for line in db.session.execute(first).scalars()
+    }
 
 
 def _rates_of(contribution: Contribution) -> Rates:
