@@ -85,9 +85,18 @@ def seconds_apart(instant: datetime) -> float:
     return max(abs(machine - instant.timestamp()), abs(machine - _counted() - _LOADED))
 
 
-def _refuse_to_write_if_apart(instant: datetime) -> None:
+def seconds_that_forbid_writing() -> float:
+    """By how much the clocks differ now; nothing where they need not agree."""
+    return seconds_apart(real_now()) if _must_agree() else 0.0
+
+
+def _must_agree() -> bool:
     # The demo's clock is moved by strangers anyway, and its machine is a laptop that sleeps.
-    if not is_writing() or current_app.config["DEMO"] or not current_app.config.get("CLOCKS_MUST_AGREE", True):
+    return not current_app.config["DEMO"] and current_app.config.get("CLOCKS_MUST_AGREE", True)
+
+
+def _refuse_to_write_if_apart(instant: datetime) -> None:
+    if not is_writing() or not _must_agree():
         return
     if (apart := seconds_apart(instant)) > AGREE_WITHIN_SECONDS:
         _log.error("clocks disagree: nothing is written", seconds=round(apart, 1))
@@ -119,11 +128,6 @@ def parameter_of_microseconds() -> dict[str, int]:
 def machine_microseconds() -> int:
     """Microseconds since 1970 by this machine."""
     return time.time_ns() // 1_000
-
-
-def seconds_ahead() -> float:
-    """By how much this machine's clock is ahead of the database's."""
-    return (datetime.now(UTC) - real_now()).total_seconds()
 
 
 def machine_seconds() -> int:

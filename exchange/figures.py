@@ -15,7 +15,7 @@ from typing import Final
 from flask import current_app
 from sqlalchemy import func, select
 
-from exchange import outgoing_mail
+from exchange import clock, outgoing_mail
 from exchange.database import db, to_microseconds
 from exchange.ledger import seals
 from exchange.ledger.journal import LedgerEntry
@@ -99,6 +99,11 @@ def _escaped(value: str) -> str:
 @figure("pbx_clock_seconds", "The exchange's clock, in seconds since 1970; compare with time().")
 def _clock(at: datetime) -> Iterable[Sample]:
     yield Sample(seconds_of(at))
+
+
+@figure("pbx_clocks_apart_seconds", "By how much database, machine and its counter differ; above 5 nothing is written.")
+def _clocks_apart(_at: datetime) -> Iterable[Sample]:
+    yield Sample(clock.seconds_that_forbid_writing())
 
 
 @figure("pbx_scheduler_leads", "1 while some scheduler leads.")

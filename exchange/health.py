@@ -1,7 +1,7 @@
 """Can this process do its work now?
 
-It lives (nothing is asked); and it is ready: the database answers, is migrated as far as the code needs, and agrees
-with this machine about the time. Whether a scheduler leads is told beside: pages are served without one.
+It lives (nothing is asked); and it is ready: the database answers, is migrated as far as the code needs, and the clocks
+agree so far that anything is written. Whether a scheduler leads is told beside: pages are served without one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from exchange import clock, settings
 from exchange.database import db, is_sqlite
 from exchange.scheduler import lease
 
-LARGEST_DIFFERENCE_SECONDS: Final = 5
 _VERSION: Final = text("SELECT version_num FROM alembic_version")
 _SCHEMA: Final = text("SELECT current_schema()")
 
@@ -43,7 +42,7 @@ def readiness() -> Readiness:
         if elsewhere := _elsewhere():
             return Readiness(elsewhere)
         version = db.session.execute(_VERSION).scalar_one_or_none() or ""
-        troubles = [*_behind(version), *_apart(clock.seconds_ahead())]
+        troubles = [*_behind(version), *_apart(clock.seconds_that_forbid_writing())]
         return Readiness(tuple(troubles), lease.is_held())
     except (DBAPIError, PoolTimeout) as error:
         return Readiness((f"the database does not answer as it should: {type(error).__name__}",))
@@ -67,9 +66,9 @@ def _behind(version: str) -> list[str]:
 
 
 def _apart(seconds: float) -> list[str]:
-    if abs(seconds) <= LARGEST_DIFFERENCE_SECONDS:
+    if seconds <= clock.AGREE_WITHIN_SECONDS:
         return []
-    return [f"this machine's clock is {seconds:+.0f} s from the database's"]
+    return [f"the clocks of database and machine are {seconds:.0f} s apart: nothing is written"]
 
 
 @cache

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
+import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from enrollment import elections, windows
 from enrollment.models import BenefitAccount, Election, EnrollmentWindow
-from exchange import audit, calendar, clock
+from exchange import audit, calendar, clock, figures
 from exchange.audit import AuditEvent
 from exchange.clock import ClocksDisagree
 from exchange.database import db, in_unit_of_work, unit_of_work
@@ -26,8 +29,12 @@ from exchange.scheduler.jobs import due_on
 from tests.support.policies import NEW_YORK, WASHINGTON
 from tests.support.scheduling import each_day
 from tests.support.signing_in import make_login, sign_in
+from tests.support.source import ROOT
 from tests.support.worker_makers import BY, Market
 
+ALARMS: list[dict[str, Any]] = yaml.safe_load(ROOT.joinpath("deploy", "alerts.yaml").read_text("utf-8"))["groups"][0][
+    "rules"
+]
 LONG_AGO = datetime(2023, 6, 1, tzinfo=UTC)
 # A step of a time server, a machine that was restored: seconds back, sixty of them up to two hours.
 BACK = [6 + (7_200 - 6) * n // 59 for n in range(60)]
@@ -91,6 +98,38 @@ class TestMachineClock:
             in_unit_of_work(lambda: _choose(market, account_id))
 
         assert db.session.execute(select(func.count()).select_from(Election)).scalar_one() == 0
+
+
+@pytest.mark.parametrize("seconds", [-7_200, 6, 3_600, 400 * 86_400])
+class TestAlarm:
+    """What follows from a wrong clock is told to whoever watches, before anybody complains that nothing is taken."""
+
+    def test_of_clocks_that_differ_takes_the_machine_out_of_service(self, client: FlaskClient, seconds: int) -> None:
+        with time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds)):
+            answer = client.get("/readyz")
+
+        assert answer.status_code == 503
+        assert answer.json is not None
+        assert "s apart: nothing is written" in answer.json["troubles"][0]
+        assert client.get("/readyz").status_code == 200
+
+    def test_of_clocks_that_differ_fires(self, app: Flask, seconds: int) -> None:
+        (rule,) = (rule for rule in ALARMS if rule["alert"] == "ClocksApart")
+        found = re.search(r"max\((pbx_clocks_apart_seconds)\) > (\d+)", rule["expr"])
+        assert found is not None
+        name, limit = found.groups()
+
+        with time_machine.travel(datetime.now(UTC) + timedelta(seconds=seconds)):
+            wrong = figure(name)
+
+        assert figure(name) < float(limit) < wrong
+
+
+def figure(name: str) -> float:
+    """What /metrics shows under the name."""
+    shown = re.search(rf"^{name} (\S+)$", figures.text(clock.now()), re.MULTILINE)
+    assert shown is not None
+    return float(shown[1])
 
 
 def _choose(market: Market, account_id: int) -> None:
