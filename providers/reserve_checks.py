@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, Select, false, func, insert, select, true, union_all
 
 from exchange import audit
+from exchange.clock import AGREE_WITHIN_SECONDS
 from exchange.database import db
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
@@ -31,6 +32,8 @@ from providers.reserves import Standing
 
 # A transaction that read the clock before a check and commits after it is over within this time.
 IN_FLIGHT: Final = timedelta(minutes=1)
+# By as much the clock may go back while everything goes on.
+STEP_BACK: Final = timedelta(seconds=AGREE_WITHIN_SECONDS)
 
 
 def check(
@@ -197,8 +200,9 @@ def _checks_agree_with_the_ledger() -> Iterator[str]:
     """What a provider owes now, less what was posted since its last check, is what the check says.
 
     Of checks that name no size of the journal (the others: ``reserve_citations``). A posting that was under
-    way when the check was made is not told from one before it by its time: where one lies within the
-    minute before the check, nothing is said.
+    way when the check was made is not told from one before it by its time, nor one before it from one after
+    it where the clock was set back by what is let pass: where one lies within the minute before the check
+    or the seconds after it, nothing is said.
     """
     last = {id_: check for id_, check in reserve_standing.latest_checks().items() if check.journal_size is None}
     if not last:
@@ -211,7 +215,8 @@ def _checks_agree_with_the_ledger() -> Iterator[str]:
     for provider_id, made in sorted(last.items()):
         moves = moved.get(provider_id, [])
         then = owed.get(provider_id, 0) - sum(cents for posted_at, cents in moves if posted_at > made.checked_at)
-        in_flight = any(made.checked_at - IN_FLIGHT < posted_at <= made.checked_at for posted_at, _ in moves)
+        first, last_at = made.checked_at - IN_FLIGHT, made.checked_at + STEP_BACK
+        in_flight = any(first < posted_at <= last_at for posted_at, _ in moves)
         if then != made.liabilities_cents and not in_flight:
             yield (
                 f"provider {provider_id}: by the check of {made.on_date} it owed {made.liabilities_cents} cents, "

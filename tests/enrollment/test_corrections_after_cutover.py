@@ -29,7 +29,7 @@ def town(app: Flask) -> Town:
 
 
 def contributed(account_id: int) -> Contribution:
-    """A hundred hours of work, reported and paid: money and leave with the worker's present provider."""
+    """A day and night of work, reported and paid: money and leave with the worker's present provider."""
     with unit_of_work():
         employer, account = make_employer(), db.session.get_one(BenefitAccount, account_id)
         made = contributions.submit([work(account, minutes=1_440)], employer=employer, source="form", by=BY, at=AT)

@@ -444,6 +444,14 @@ class TestInvariants:
 
         assert broken(9) == []
 
+    def test_say_nothing_where_the_clock_was_set_back_between_a_posting_and_the_check(self, provider: Provider) -> None:
+        with unit_of_work():
+            make.owe(provider, 777, key="before", at=AT + DAY + timedelta(seconds=4))
+
+        check(TODAY + DAY)
+
+        assert broken(9) == []
+
     def test_find_a_day_without_a_check(self, provider: Provider) -> None:
         check()
         check(TODAY + 2 * DAY)
