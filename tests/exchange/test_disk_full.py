@@ -44,6 +44,20 @@ def fill(books: Books, *, start: int) -> int:
     raise AssertionError("the disk is larger than that")
 
 
+def employers() -> int:
+    found: int = db.session.execute(select(func.count()).select_from(Employer)).scalar_one()
+    return found
+
+
+def enter(client: FlaskClient, number: int) -> Any:
+    letters = "".join(chr(ord("A") + int(digit)) for digit in str(number))
+    data = {
+        "name": f"Cedar {letters} {'Works ' * 10}".strip(), "kind": "platform", "sector": "cleaning", "ein": "",
+        "person": "Pat Cedar", "email": f"pat.{letters.lower()}@example.org",
+    }  # fmt: skip
+    return send(client, "/operator/employers/", data)
+
+
 @pytest.mark.parametrize("engine_name", ["sqlite"])
 class TestSqlite:
     @pytest.fixture
@@ -78,33 +92,19 @@ class TestSqlite:
     ) -> None:
         Market()
         sign_in(client, make_login(Audience.OPERATOR))
-        before = self.employers()
+        before = employers()
         self.leave(room, pages=1)
 
-        taken, answer = 0, self.enter(client, 0)
+        taken, answer = 0, enter(client, 0)
         while answer.status_code == 303:
             taken += 1
-            answer = self.enter(client, taken)
+            answer = enter(client, taken)
 
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         assert "nothing was changed" in answer.text
-        assert self.employers() == before + taken
+        assert employers() == before + taken
         self.leave(room, pages=2**20)
-        assert self.enter(client, taken).status_code == 303
-
-    @staticmethod
-    def employers() -> int:
-        found: int = db.session.execute(select(func.count()).select_from(Employer)).scalar_one()
-        return found
-
-    @staticmethod
-    def enter(client: FlaskClient, number: int) -> Any:
-        letters = "".join(chr(ord("A") + int(digit)) for digit in str(number))
-        data = {
-            "name": f"Cedar {letters} {'Works ' * 10}".strip(), "kind": "platform", "sector": "cleaning", "ein": "",
-            "person": "Pat Cedar", "email": f"pat.{letters.lower()}@example.org",
-        }  # fmt: skip
-        return send(client, "/operator/employers/", data)
+        assert enter(client, taken).status_code == 303
 
     @staticmethod
     def leave(room: dict[str, int], *, pages: int) -> None:
@@ -132,7 +132,9 @@ class TestPostgresql:
         shutil.chown(place, "postgres", "postgres")
         self.run(f"CREATE TABLESPACE {name} LOCATION '{place}'", f"CREATE DATABASE {name} TABLESPACE {name}")
         address = url.set(database=name).render_as_string(hide_password=False)
-        yield create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": address})
+        made = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": address})
+        made.test_client_class = app.test_client_class
+        yield made
         self.run(f"DROP DATABASE {name} WITH (FORCE)", f"DROP TABLESPACE {name}")
         subprocess.run(["umount", str(folder)], check=True)
         folder.rmdir()
@@ -158,3 +160,36 @@ class TestPostgresql:
             assert balance(books.pool) == taken + 1
             db.session.remove()
             db.engine.dispose()
+
+    def test_is_told_to_the_reader_who_may_try_again(self, small: Flask) -> None:
+        with small.app_context():
+            upgrade(directory=str(ROOT / "migrations"))
+            self.run("CREATE TABLE ballast AS SELECT repeat('x', 1000) AS x FROM generate_series(1, 5000)")
+            Market()
+            client = small.test_client()
+            sign_in(client, make_login(Audience.OPERATOR))
+            before = employers()
+            self.fill_up()
+
+            taken, answer = 0, enter(client, 0)
+            while answer.status_code == 303:
+                taken += 1
+                answer = enter(client, taken)
+
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+            assert "nothing was changed" in answer.text
+            assert employers() == before + taken
+            self.run("DROP TABLE ballast", "DROP TABLE sand", "CHECKPOINT")
+            assert enter(client, taken).status_code == 303
+            db.session.remove()
+            db.engine.dispose()
+
+    def fill_up(self) -> None:
+        """Leave no page that a table could take."""
+        self.run("CREATE TABLE sand (x text)")
+        for rows in (1_000, 100, 7):
+            for _ in range(100):
+                try:
+                    self.run(f"INSERT INTO sand SELECT repeat('x', 1000) FROM generate_series(1, {rows})")
+                except DBAPIError:
+                    break
