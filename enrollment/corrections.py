@@ -14,9 +14,21 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
+from typing import Final
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, false, select, text, true
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Text,
+    false,
+    literal_column,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from enrollment import memberships, splits
@@ -203,13 +215,17 @@ def _line_of(account: LedgerAccount, organization_id: int) -> Line:
     return Line(account.kind, organization_id, account.unit, account.component, account.holder_id)
 
 
+# Said twice and written out: so both engines know the index of those that were not given up.
+_stands: Final = Switch.state != literal_column("'abandoned'", Text)
+
+
 def _moved_since(contribution: Contribution) -> Mapping[int, LedgerAccount]:
     """The worker's lines that switches have emptied since, each with the line on which that stands now."""
     s, t = Switch, LedgerTransfer
     rows = (
         select(t.entry_id, t.source_id, t.target_id)
         .join(s, s.entry_id == t.entry_id)
-        .where(s.benefit_account_id == contribution.benefit_account_id, s.state == SwitchState.CARRIED_OUT)
+        .where(s.benefit_account_id == contribution.benefit_account_id, s.state == SwitchState.CARRIED_OUT, _stands)
         .where(t.entry_id > contribution.entry_id)
         .order_by(t.entry_id, t.seq)
     )
