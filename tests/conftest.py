@@ -27,7 +27,7 @@ from werkzeug.test import TestResponse
 from exchange.database import db
 from exchange.ledger import invariants
 from exchange.ledger.journal import LedgerEntry
-from tests.support import browser, databases, postgres
+from tests.support import browser, databases, log_watch, postgres
 
 ENGINES = ("sqlite", "postgresql")
 Cli = Callable[..., Result]
@@ -180,16 +180,18 @@ def app(request: pytest.FixtureRequest, database: databases.TestDatabase) -> Ite
     """The real application on an empty database, its context pushed.
 
     After a test that posted, the rules that must always hold are asked; ``@pytest.mark.breaks_rules``
-    is for a test that breaks one on purpose.
+    is for a test that breaks one on purpose. Nor may anything that was logged meanwhile name a person or tell a secret.
     """
     database.app.test_client_class = Visitor
-    with database.app.app_context():
+    with database.app.app_context(), log_watch.watching(database.app) as watch:
         yield database.app
         db.session.rollback()
         broken = [] if request.node.get_closest_marker("breaks_rules") else _broken_rules()
+        told = watch.told()
         db.session.rollback()
     database.release()
     assert broken == []
+    assert told == [], "the log names somebody, or tells a secret"
 
 
 def _broken_rules() -> list[invariants.Broken]:
