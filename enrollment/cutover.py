@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import BigInteger, ColumnElement, Select, exists, func, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, exists, func, select, union_all
 
 from enrollment import switching
 from enrollment.models import Election, ElectionState, EnrollmentWindow, Membership, Switch, SwitchState
 from enrollment.pieces import Piece
 from exchange import audit, settlement
-from exchange.database import core, db, is_sqlite
+from exchange.database import core, db, from_microseconds, is_sqlite
 from exchange.identity.actors import Actor
 from exchange.identity.organizations import Organization, exchange_id
 from exchange.ledger import invariants
@@ -183,10 +183,19 @@ def hold_others() -> None:
         db.session.execute(select(Organization.id).where(exchange).with_for_update(key_share=True))
 
 
+def after_last_netting(now: datetime) -> datetime:
+    """The instant to carry others out or net them by: ``now``, also where the clock was set back since the last time.
+
+    By an instant before the last netting they would count as netted.
+    """
+    last = db.session.execute(select(_last_netted_at())).scalar_one()
+    return max(now, from_microseconds(last + 1))
+
+
 def settle_others(*, by: Actor, at: datetime) -> int:
     """Net the switches outside of open enrollments that no batch has netted yet. Returns how many."""
     s = Switch
-    unsettled = s.window_id.is_(None) & (s.carried_out_at > _last_netted_at())
+    unsettled = s.window_id.is_(None) & (cast(s.carried_out_at, BigInteger) > _last_netted_at())
     count = db.session.execute(
         select(func.count()).select_from(s).where(s.state == SwitchState.CARRIED_OUT, unsettled)
     ).scalar_one()
@@ -200,9 +209,9 @@ def settle_others(*, by: Actor, at: datetime) -> int:
 _OTHERS = "switches:"
 
 
-def _last_netted_at() -> ColumnElement[datetime]:
+def _last_netted_at() -> ColumnElement[int]:
     b = settlement.SettlementBatch
-    last = select(func.coalesce(func.max(b.netted_at), 0)).where(b.reference.startswith(_OTHERS))
+    last = select(func.coalesce(func.max(cast(b.netted_at, BigInteger)), 0)).where(b.reference.startswith(_OTHERS))
     return last.scalar_subquery()
 
 

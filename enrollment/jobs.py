@@ -279,10 +279,11 @@ def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG0
     def batch(carried_before: int) -> int:
         hold(f"{carried_before:,} workers")
         cutover.hold_others()
-        at = clock.now()
+        at = cutover.after_last_netting(clock.now())
         others = switching.due(at).where(Switch.window_id.is_(None))
         carried = switching.carry_out(others, policy=versions.at_instant(at), by=by, at=at)
-        if not carried:
+        # Netted with the last of them: nobody would be asked to come back for it, were this stopped in between.
+        if not carried or db.session.execute(others.limit(1)).first() is None:
             cutover.settle_others(by=by, at=at)
         return carried
 

@@ -21,11 +21,15 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    Subquery,
+    Text,
     bindparam,
+    cast,
     exists,
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     true,
@@ -62,6 +66,7 @@ STEPS = {
     SwitchState.ABANDONED: set(),
 }
 BATCH = 5_000  # workers in one transaction, at most
+_MICROSECONDS = 1_000_000  # a second: switches less far apart were chosen for the same instant
 
 
 class WindowStillOpen(Refusal):
@@ -160,10 +165,11 @@ def _order(which: ColumnElement[bool], *, window_id: int | None, at: datetime) -
         .values(state=SwitchState.ABANDONED, reason="the worker chose")
         .execution_options(synchronize_session=False)
     )
-    names = ["cause", "election_id", "benefit_account_id", "plan_year", "effective_at", "from_provider_id"]
+    names = ["cause", "effective_at", "election_id", "benefit_account_id", "plan_year", "from_provider_id"]
     names += ["from_package_id", "to_package_id", "to_provider_id", "to_version_id", "window_id", "state", "ordered_at"]
     values = (literal(window_id, BigInteger), literal(SwitchState.ORDERED.value), literal(at, Instant))
-    rows = select(literal(SwitchCause.ELECTION.value), *c.c, *values).where(true())
+    known = [column for column in c.c if column.name != "effective_at"]
+    rows = select(literal(SwitchCause.ELECTION.value), _free_instant(c), *known, *values).where(true())
     orders = insert(core(Switch)).from_select(names, rows).execution_options(preserve_rowcount=True)
     result = db.session.execute(orders)
     stays = chosen.where(~changes).with_only_columns(e.id)
@@ -174,6 +180,20 @@ def _order(which: ColumnElement[bool], *, window_id: int | None, at: datetime) -
         .execution_options(synchronize_session=False)
     )
     return rows_of(result)
+
+
+def _free_instant(chosen: Subquery) -> ColumnElement[datetime]:
+    """When an order takes effect: as it was chosen, or right after the worker's last one of the same instant.
+
+    A court's order or an error of the exchange counts from its own day, for which he may have been switched before.
+    """
+    s, wanted = Switch, cast(chosen.c.effective_at, BigInteger)
+    there = cast(s.effective_at, BigInteger)
+    # Written out: so both engines know the index of those that were not given up.
+    stands = s.state != literal_column("'abandoned'", Text)
+    same = (there >= wanted) & (there < wanted + _MICROSECONDS) & (s.benefit_account_id == chosen.c.benefit_account_id)
+    last = select(func.max(there)).where(same, stands).scalar_subquery()
+    return cast(func.coalesce(last + 1, wanted), Instant)
 
 
 def abandon(switch: Switch, *, reason: str, by: Actor, at: datetime) -> None:
