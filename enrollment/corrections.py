@@ -9,7 +9,7 @@ refuses with the reason, and the request remains on record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -42,7 +42,7 @@ from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
 from exchange.identity.organizations import exchange_id
 from exchange.ledger import journal
-from exchange.ledger.accounts import AccountKind, LedgerAccount, Line, open_lines
+from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, Line, open_lines
 from exchange.ledger.journal import LedgerEntry, LedgerTransfer, Posting, Transfer
 from exchange.money import Unit
 from exchange.policy import versions
@@ -147,7 +147,8 @@ def carry_out(correction: Correction, *, by: Actor, at: datetime) -> None:
     assert contribution.entry_id is not None, "only what was posted is taken back"
     key = f"correction:{correction.id}"
     today = local_date(at, versions.timeline().policies[-1].zone)
-    transfers = (*_money_back(contribution), *_leave_back(contribution))
+    stands = _stands_now(contribution)
+    transfers = (*_money_back(contribution, stands), *_leave_back(contribution, stands))
     reversal = Posting(key, "correction", today, transfers, corrects_id=contribution.entry_id)
     try:
         entry_id = journal.post([reversal], by=by, at=at)[key]
@@ -183,8 +184,8 @@ def _decided(correction: Correction, state: CorrectionState, *, by: Actor, at: d
     db.session.flush()
 
 
-def _money_back(contribution: Contribution) -> list[Transfer]:
-    """The transfers of the entry the other way round; a worker's part from the provider he is with now."""
+def _money_back(contribution: Contribution, stands: Stands) -> list[Transfer]:
+    """The transfers of the entry the other way round; a worker's part from where it stands now."""
     target = aliased(LedgerAccount)
     rows = (
         select(LedgerTransfer.source_id, LedgerTransfer.amount, target)
@@ -192,40 +193,66 @@ def _money_back(contribution: Contribution) -> list[Transfer]:
         .where(LedgerTransfer.entry_id == contribution.entry_id, LedgerTransfer.unit == Unit.USD)
         .order_by(LedgerTransfer.seq)
     )
-    account_id = contribution.benefit_account_id
-    now = memberships.current_for_posting([account_id])[account_id]
-    moved = _moved_since(contribution)
     parts = [
-        (_held_now(account, now.provider_id, moved), source_id, amount)
-        for source_id, amount, account in db.session.execute(rows)
+        (stands(line.component, Unit.USD) if line.kind is AccountKind.WORKER else _line(line), source_id, amount)
+        for source_id, amount, line in db.session.execute(rows)
     ]
     lines = open_lines(line for line, _, _ in parts)
     return [Transfer(lines[line], funds_id, Unit.USD, amount) for line, funds_id, amount in parts]
 
 
-def _held_now(account: LedgerAccount, provider_id: int, moved: Mapping[int, LedgerAccount]) -> Line:
-    if account.kind is not AccountKind.WORKER:
-        return _line_of(account, account.organization_id)
-    if there := moved.get(account.id):
-        return _line_of(there, there.organization_id)
-    return _line_of(account, provider_id)
+def _leave_back(contribution: Contribution, stands: Stands) -> list[Transfer]:
+    account_id = contribution.benefit_account_id
+    taken = take_back(Work(contribution.id, account_id, contribution.minutes, _rates_of(contribution)))
+    world = Line(AccountKind.ACCRUAL, exchange_id(), Unit.MIN)
+    own = {code: stands(code, Unit.MIN) for code, _ in taken}
+    lines = open_lines([world, *own.values()])
+    return [Transfer(lines[own[code]], lines[world], Unit.MIN, minutes) for code, minutes in taken]
 
 
-def _line_of(account: LedgerAccount, organization_id: int) -> Line:
-    return Line(account.kind, organization_id, account.unit, account.component, account.holder_id)
+def _line(of: LedgerAccount) -> Line:
+    return Line(of.kind, of.organization_id, of.unit, of.component, of.holder_id)
+
+
+Stands = Callable[[str, Unit], Line]
+"""The worker's line on which that stands now what a contribution put into a component."""
+
+
+def _stands_now(contribution: Contribution) -> Stands:
+    """Where switches brought it; where it went, if none did; else where the worker has that component now."""
+    account_id = contribution.benefit_account_id
+    provider_id = memberships.current_for_posting([account_id])[account_id].provider_id
+    a, b = LedgerAccount, LedgerBalance
+    # The lines to which it went come last, and so before others of the same component.
+    is_first = a.organization_id == contribution.provider_id
+    rows = select(a, b.amount, is_first).join(b, b.account_id == a.id).where(a.holder_id == account_id)
+    lines = db.session.execute(rows.order_by(is_first, a.id)).all()
+    by_id = {line.id: _line(line) for line, _, _ in lines}
+    went = {(line.component, line.unit): line.id for line, _, first in lines if first}
+    holding = {(line.component, line.unit): line.id for line, amount, _ in lines if amount}
+    moved = _moved_since(contribution)
+
+    def stands(component: str, unit: Unit) -> Line:
+        place = component, unit
+        id_ = moved.get(went.get(place, 0)) or holding.get(place)
+        return by_id[id_] if id_ else Line(AccountKind.WORKER, provider_id, unit, component, account_id)
+
+    return stands
 
 
 # Said twice and written out: so both engines know the index of those that were not given up.
-_stands: Final = Switch.state != literal_column("'abandoned'", Text)
+_not_given_up: Final = Switch.state != literal_column("'abandoned'", Text)
 
 
-def _moved_since(contribution: Contribution) -> Mapping[int, LedgerAccount]:
+def _moved_since(contribution: Contribution) -> Mapping[int, int]:
     """The worker's lines that switches have emptied since, each with the line on which that stands now."""
     s, t = Switch, LedgerTransfer
     rows = (
         select(t.entry_id, t.source_id, t.target_id)
         .join(s, s.entry_id == t.entry_id)
-        .where(s.benefit_account_id == contribution.benefit_account_id, s.state == SwitchState.CARRIED_OUT, _stands)
+        .where(
+            s.benefit_account_id == contribution.benefit_account_id, s.state == SwitchState.CARRIED_OUT, _not_given_up
+        )
         .where(t.entry_id > contribution.entry_id)
         .order_by(t.entry_id, t.seq)
     )
@@ -233,36 +260,7 @@ def _moved_since(contribution: Contribution) -> Mapping[int, LedgerAccount]:
     for _, moves in groupby(db.session.execute(rows), key=itemgetter(0)):
         step = {source_id: target_id for _, source_id, target_id in moves}
         now = step | {first_id: step.get(id_, id_) for first_id, id_ in now.items()}
-    return {first_id: db.session.get_one(LedgerAccount, id_) for first_id, id_ in now.items()}
-
-
-def _leave_back(contribution: Contribution) -> list[Transfer]:
-    account_id = contribution.benefit_account_id
-    taken = take_back(Work(contribution.id, account_id, contribution.minutes, _rates_of(contribution)))
-    provider_id = memberships.current(account_id).provider_id
-    world = Line(AccountKind.ACCRUAL, exchange_id(), Unit.MIN)
-    moved = _leave_moved_since(contribution)
-    own = {
-        code: moved.get(code) or Line(AccountKind.WORKER, provider_id, Unit.MIN, code, account_id) for code, _ in taken
-    }
-    lines = open_lines([world, *own.values()])
-    return [Transfer(lines[own[code]], lines[world], Unit.MIN, minutes) for code, minutes in taken]
-
-
-def _leave_moved_since(contribution: Contribution) -> Mapping[str, Line]:
-    """By component: where the leave stands now that stood where the contribution went."""
-    went_to = select(LedgerAccount.organization_id).join(LedgerTransfer, LedgerTransfer.target_id == LedgerAccount.id)
-    holders = went_to.where(
-        LedgerTransfer.entry_id == contribution.entry_id, LedgerAccount.holder_id == contribution.benefit_account_id
-    )
-    moved = _moved_since(contribution)
-    first = select(LedgerAccount).where(
-        LedgerAccount.id.in_(moved), LedgerAccount.unit == Unit.MIN, LedgerAccount.organization_id.in_(holders)
-    )
-    return {
-        line.component: _line_of(moved[line.id], moved[line.id].organization_id)
-        for line in db.session.execute(first).scalars()
-    }
+    return now
 
 
 def _rates_of(contribution: Contribution) -> Rates:

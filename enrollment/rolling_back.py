@@ -8,7 +8,7 @@ batch, each in one transaction; stopped anywhere and run again, it goes on with 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -46,7 +46,7 @@ from enrollment.models import (
     Switch,
     SwitchState,
 )
-from exchange import audit, settlement
+from exchange import audit, clock, settlement
 from exchange.database import Instant, core, db, is_sqlite
 from exchange.identity.actors import Actor
 from exchange.ledger import journal, staging
@@ -55,6 +55,7 @@ from exchange.ledger.journal import LedgerEntry, LedgerTransfer
 from exchange.settlement import Gross
 
 BATCH = 5_000  # workers in one transaction, at most
+_LET_PASS_US = clock.LET_PASS // timedelta(microseconds=1)
 
 _back = staging.temporary(
     "batch_back",
@@ -112,8 +113,8 @@ def _acted(theirs: Subquery, *, one_by_one: bool) -> list[Select[Any]]:
         after = deed.where(entry_id > theirs.c.entry_id)
         found.append(after.where(young) if deed is came else after)
         # A switch that moved nothing has no entry of its own, and may be older than every one that has.
-        later = e.posted_at >= theirs.c.carried_out_at
-        found.append(deed.join(e, e.id == _known(entry_id, one_by_one)).where(theirs.c.entry_id.is_(None), later))
+        later = theirs.c.entry_id.is_(None) & _since(theirs)
+        found.append(deed.join(e, e.id == _known(entry_id, one_by_one)).where(later))
     is_still = exists().where(
         Membership.benefit_account_id == theirs.c.benefit_account_id,
         Membership.ends_at.is_(None),
@@ -122,10 +123,12 @@ def _acted(theirs: Subquery, *, one_by_one: bool) -> list[Select[Any]]:
     )
     found.append(select(theirs.c.benefit_account_id).where(~is_still))
     other = core(Switch).alias("other")
-    # Said twice and written out: so both engines know the index of those that were not given up.
+    # Written out: so both engines know the index of those that were not given up.
     ordered, given_up = literal_column("'ordered'", Text), literal_column("'abandoned'", Text)
     again = select(other.c.id).where(
-        other.c.benefit_account_id == theirs.c.benefit_account_id, other.c.state == ordered, other.c.state != given_up
+        other.c.benefit_account_id == theirs.c.benefit_account_id,
+        other.c.state != given_up,
+        or_(other.c.state == ordered, other.c.carried_out_at > theirs.c.carried_out_at),
     )
     choice = select(Election.id).where(
         Election.benefit_account_id == theirs.c.benefit_account_id, Election.state == ElectionState.STANDING
@@ -134,6 +137,11 @@ def _acted(theirs: Subquery, *, one_by_one: bool) -> list[Select[Any]]:
     # it has counted when nobody had. A join would read all switches once for each of them.
     each = [one.limit(1).scalar_subquery() for one in (again, choice)]
     return [*found, *(select(theirs.c.benefit_account_id).where(one.is_not(None)) for one in each)]
+
+
+def _since(theirs: Subquery) -> ColumnElement[bool]:
+    """Whether an entry was posted since the switch by the clock, or so shortly before that it may have gone back."""
+    return cast(LedgerEntry.posted_at, BigInteger) >= cast(theirs.c.carried_out_at, BigInteger) - _LET_PASS_US
 
 
 def _known(column: Any, one_by_one: bool) -> ColumnElement[Any]:
@@ -206,7 +214,7 @@ def _leave_out_who_acted() -> None:
     one_by_one = is_sqlite()
     of = select(b.benefit_account_id, b.entry_id, b.carried_out_at, b.to_package_id, b.effective_at).subquery()
     # What went to pools alone stands on no line of his.
-    later = or_(e.id > of.c.entry_id, of.c.entry_id.is_(None) & (e.posted_at >= of.c.carried_out_at))
+    later = or_(e.id > of.c.entry_id, of.c.entry_id.is_(None) & _since(of))
     paid = select(c.benefit_account_id).join(of, c.benefit_account_id == _known(of.c.benefit_account_id, one_by_one))
     paid = paid.join(e, e.id == _known(c.entry_id, one_by_one)).where(later)
     acted = union(*_acted(of, one_by_one=one_by_one), paid).subquery()

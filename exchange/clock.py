@@ -40,6 +40,8 @@ class DemoClock(Base):
 
 
 AGREE_WITHIN_SECONDS = 5.0
+LET_PASS = timedelta(seconds=2 * AGREE_WITHIN_SECONDS)
+"""How far a clock may go back between two writes unnoticed: from that much ahead to that much behind."""
 
 
 def _counted() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, event, func, select
 from enrollment import cutover, cutover_control, dry_run, memberships, rehearsal, rolling_back, switching
 from enrollment.cutover_control import ForTheTerminal, NothingToPause, NotPaused, NotToBeConfirmed, NotToBeRolledBack
 from enrollment.models import Election, MemberRight, Membership, Switch
+from exchange import clock
 from exchange.database import db, in_unit_of_work
 from exchange.ledger.journal import LedgerEntry
 from exchange.money import Unit
@@ -232,6 +234,33 @@ class TestRollBack:
         post(reported([ada], reports=1)[0])
         assert rolling_back.acted_since(town.window_id) == 1  # no switch has an entry as yet
         assert town.carry_out() == 1
+
+        assert rolling_back.acted_since(town.window_id) == 1
+
+    def test_counts_who_got_something_though_the_clock_was_set_back_by_what_is_let_pass(self, app: Flask) -> None:
+        """Of a switch that moved nothing the time alone tells what came after it."""
+        town = Town()
+        ada = town.member("Ada", package_id=town.valley)
+        town.choose(ada, town.harbor)
+        town.order()
+        assert town.carry_out(at=EFFECTIVE + clock.LET_PASS) == 1
+
+        post(reported([ada], reports=1)[0])  # at the effective instant, by the clock
+
+        assert rolling_back.acted_since(town.window_id) == 1
+
+    def test_leaves_where_he_is_who_switched_twice_since_and_came_back(self, app: Flask) -> None:
+        town = Town()
+        ada = town.member("Ada", package_id=town.valley)
+        town.choose(ada, town.harbor)
+        town.order()
+        assert town.carry_out() == 1
+        for chosen, day in ((town.summit, 3), (town.harbor, 4)):
+            at = EFFECTIVE + timedelta(days=day)
+            town.open_special(ada, cause="court_order", event_on=at.date(), at=at)
+            town.choose(ada, chosen, at=at, special=True)
+            in_unit_of_work(lambda at=at: switching.order_special(by=BY, at=at))  # type: ignore[misc]
+            assert town.carry_out(at=at) == 1
 
         assert rolling_back.acted_since(town.window_id) == 1
 
