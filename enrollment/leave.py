@@ -118,7 +118,11 @@ class _Line(NamedTuple):
 
 
 def leave_of(account_id: int) -> dict[str, Leave]:
-    """The leave that a worker has, by component. One organization holds each kind: a switch moves it whole."""
+    """The leave that a worker has, by component.
+
+    One organization holds each kind, for a switch moves it whole; but where a package begins to have a kind that the
+    exchange held for its members, there are two. He asks whoever holds more of it, and then the other.
+    """
     return leave_of_many([account_id])[account_id]
 
 
@@ -135,9 +139,10 @@ def leave_of_many(account_ids: Collection[int]) -> dict[int, dict[str, Leave]]:
     asked = _asked(account_ids)
     found: dict[int, dict[str, Leave]] = {id_: {} for id_ in account_ids}
     for (id_, component, org, unit), minutes in amounts.items():
-        if unit is Unit.MIN:
+        theirs = found[int(id_ or 0)]
+        if unit is Unit.MIN and (component not in theirs or theirs[component].minutes < minutes):
             cents = amounts.get((id_, component, org, Unit.USD), 0)
-            found[int(id_ or 0)][component] = Leave(component, org, minutes, cents, asked.get((id_, component), 0))
+            theirs[component] = Leave(component, org, minutes, cents, asked.get((id_, component), 0))
     return found
 
 

@@ -116,6 +116,18 @@ class TestAsk:
             with pytest.raises(leave.TooMuchLeave, match="3 h 20 min"):
                 ask(town, ada, time_off(second))
 
+    def test_takes_first_what_the_exchange_held_when_the_package_begins_to_have_that_leave(self, town: Town) -> None:
+        ada = town.member("Ada", package_id=None, holding=LEAVE)
+        town.choose(ada, town.summit)
+        town.order()
+        town.carry_out()
+        in_unit_of_work(lambda: town.give(ada, {("paid_leave", USD): 400, ("paid_leave", MIN): 36}, key="next year"))
+
+        approve(town, ask(town, ada, time_off(600)), by=staff_of(town.exchange))
+        approve(town, ask(town, ada, time_off(36)), by=staff_of(town.provider_of(town.summit)))
+
+        assert held_by(ada) == {}
+
     @pytest.mark.parametrize(
         ("wanted", "refusal"),
         [
