@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 
 from enrollment import cutover, cutover_control, rolling_back, special, switch_list, switching, turns, windows
-from enrollment.models import EnrollmentWindow, Switch, WindowKind
+from enrollment.models import EnrollmentWindow, WindowKind
 from exchange import calendar, clock
 from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.identity.actors import Actor
@@ -280,10 +280,9 @@ def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG0
         hold(f"{carried_before:,} workers")
         cutover.hold_others()
         at = cutover.after_last_netting(clock.now())
-        others = switching.due(at).where(Switch.window_id.is_(None))
-        carried = switching.carry_out(others, policy=versions.at_instant(at), by=by, at=at)
+        carried, more = switching.carry_out_others(policy=versions.at_instant(at), by=by, at=at)
         # Netted with the last of them: nobody would be asked to come back for it, were this stopped in between.
-        if not carried or db.session.execute(others.limit(1)).first() is None:
+        if not carried or not more:
             cutover.settle_others(by=by, at=at)
         return carried
 

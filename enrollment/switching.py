@@ -252,6 +252,17 @@ def carry_out(which: Select[int], *, policy: Policy, by: Actor, at: datetime, li
     return batch.count
 
 
+def carry_out_others(*, policy: Policy, by: Actor, at: datetime) -> tuple[int, bool]:
+    """Carry out a batch of those outside of open enrollments; how many, and whether others of them are due still.
+
+    They come in between what is ordered for a later day: that begins where they lead.
+    """
+    others = due(at).where(Switch.window_id.is_(None))
+    if carried := carry_out(others, policy=policy, by=by, at=at):
+        switch_sets.redirect_later_orders()
+    return carried, db.session.execute(others.limit(1)).first() is not None
+
+
 def _offered(version_ids: Collection[int]) -> Mapping[int, list[str]]:
     offered: dict[int, list[str]] = {version_id: [] for version_id in version_ids}
     rows = select(PackageComponent.version_id, PackageComponent.component).where(

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from enrollment import cutover, memberships, switching
+from enrollment import cutover, elections, memberships, receipts, switching
+from enrollment.models import Switch, SwitchState
 from exchange import clock
 from exchange.database import db, in_unit_of_work
 from exchange.ledger import invariants
@@ -19,6 +20,7 @@ from exchange.scheduler.records import RunState
 from exchange.settlement import SettlementObligation
 from tests.support.enrollment_makers import BY, CLOSES, EFFECTIVE, LEAVE, Town, held_by
 
+OLD_YEAR = date(2026, 12, 19)
 NEW_YEAR = date(2027, 1, 1)
 COURT_DAY = date(2027, 1, 3)
 NOW = EFFECTIVE + timedelta(days=5)
@@ -38,7 +40,7 @@ def town(app: Flask) -> Town:
 def choose(town: Town, account_id: int, package_id: int, *, cause: str = "court_order", event_on: date) -> None:
     at = clock.now()
     town.open_special(account_id, cause=cause, event_on=event_on, at=at)
-    town.choose(account_id, package_id, at=at, special=True)
+    town.choose(account_id, package_id, at=at, special=True, plan_year=str(event_on.year))
 
 
 def run(should_stop: Callable[[], bool] = runner.never) -> list[RunState]:
@@ -81,6 +83,37 @@ class TestAChoiceForADayFromWhichHeWasSwitchedBefore:
 
         assert run() == [RunState.DONE]
         assert memberships.current(ada).package_id == town.valley
+        assert invariants.broken() == []
+
+
+class TestAnOrderForALaterDay:
+    """It waits for the cutover while its worker is switched for an event."""
+
+    @pytest.fixture
+    def ada(self, town: Town) -> int:
+        ada = town.member("Ada", package_id=town.harbor, holding=LEAVE)
+        town.choose(ada, town.valley)
+        town.order(at=CLOSES)
+        return ada
+
+    def test_begins_where_its_worker_is_by_then(self, town: Town, ada: int) -> None:
+        choose(town, ada, town.summit, event_on=OLD_YEAR)
+        ordered = town.switch_of(ada).id
+        assert run() == [RunState.DONE]
+        assert town.carry_out() == 1
+
+        shown = receipts.receipt(ada, ordered, policy=town.policy)
+        assert (shown.switch.old_provider, shown.switch.new_provider) == ("Summit Guild", "Valley Mutual")
+        assert invariants.broken() == []
+
+    def test_is_given_up_when_he_is_there_already(self, town: Town, ada: int) -> None:
+        choose(town, ada, town.valley, event_on=OLD_YEAR)
+        ordered = town.switch_of(ada).id
+        assert run() == [RunState.DONE]
+
+        assert db.session.get_one(Switch, ordered).state is SwitchState.ABANDONED
+        assert elections.standing(ada, "2027") is None
+        assert town.carry_out() == 0
         assert invariants.broken() == []
 
 
