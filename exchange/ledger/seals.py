@@ -120,6 +120,8 @@ def refusal_to_seal(state: SealState, keys: KeyRing) -> Forked | None:
     seen = head_of(published)
     if not notes_of_ours:
         return Forked(_l("The last published checkpoint is signed by no key of ours."), size=seen.size)
+    if seen.size > state.size and _is_here_unsealed(state, seen):
+        return None
     if seen.size > state.size:
         return Forked(
             _l(
@@ -135,6 +137,21 @@ def refusal_to_seal(state: SealState, keys: KeyRing) -> Forked | None:
             size=seen.size,
         )
     return None
+
+
+def _is_here_unsealed(state: SealState, seen: Head) -> bool:
+    """Whether the entries that are sealed next make the journal exactly what was published.
+
+    Then no entry is lost, only its seal: by a failover, or because a restored copy of these books sealed first.
+    """
+    missing = seen.size - state.size
+    ids = _unsealed(state, missing) if missing <= BATCH else []
+    contents = entry_contents(ids)
+    tree: Growing[bytes] = Growing(merkle.node_hash, state.size, split_peaks(state.peaks))
+    for id_ in ids:
+        for _node in tree.append(merkle.leaf_hash(contents[id_])):
+            pass
+    return tree.size == seen.size and merkle.journal_root(tree) == seen.root
 
 
 def stop(refusal: Forked, *, by: Actor, at: datetime) -> None:

@@ -99,6 +99,31 @@ class TestRestored:
             db.session.remove()
             db.engine.dispose()
 
+    def test_may_seal_what_was_not_sealed_yet_and_the_live_books_go_on(
+        self, app: Flask, backup: Backup, ring: KeyRing, create_app: AppFactory
+    ) -> None:
+        """A restore is tried while the exchange runs, with the same keys: nothing is lost, so nothing stops."""
+        books = Books()
+        post(entry("sealed", (books.money, books.pool, 100)))
+        seal(ring)
+        post(*(entry(f"waits{number}", (books.money, books.pool, 1)) for number in range(3)))
+        backup.take()
+
+        config = {"SEAL_KEYS": str(ring.folder), "EXCHANGE_ID": EXCHANGE}
+        restored = create_app({**CONFIG, **config, "SQLALCHEMY_DATABASE_URI": backup.restore()})
+        with restored.app_context():
+            seal(ring)
+            db.session.remove()
+            db.engine.dispose()
+        post(entry("after", (books.money, books.pool, 7)))
+
+        told = seal_journal("any", hold=lambda _progress=None, /: None, by=BY)
+
+        assert told.text == "4 entries sealed"
+        newest = seals.latest()
+        assert newest is not None and newest.note == ring.published()
+        assert invariants.broken() == []
+
     @staticmethod
     def is_what_the_backup_had(books: Books) -> None:
         assert balance(books.pool) == 2_000
