@@ -182,9 +182,14 @@ def _letters(_at: datetime) -> Iterable[Sample]:
     yield Sample(outgoing_mail.waiting().count)
 
 
-@figure("pbx_oldest_letter_seconds", "How long the oldest letter has waited.")
+@figure("pbx_oldest_letter_seconds", "How long the oldest letter has waited that was not refused.")
 def _oldest_letter(at: datetime) -> Iterable[Sample]:
     yield Sample(age(outgoing_mail.waiting().since, at))
+
+
+@figure("pbx_letters_refused", "Letters that wait for another try because the mail server refused them.")
+def _refused_letters(_at: datetime) -> Iterable[Sample]:
+    yield Sample(outgoing_mail.waiting().refused)
 
 
 @figure("pbx_letters_are_sent", "1 where a mail server is set; without one letters are to wait.")

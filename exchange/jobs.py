@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -13,7 +14,8 @@ from exchange import clock, outgoing_mail
 from exchange.database import in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.ledger import balances, invariants, totals
-from exchange.scheduler.jobs import Due, Hold, Outcome, daily_job, job, long_job
+from exchange.outgoing_mail import Sent
+from exchange.scheduler.jobs import Due, Hold, Outcome, daily_job, long_job
 from exchange.scheduler.runner import ask_the_rules
 
 # What is not counted yet is added at each question: a minute's postings cost it little.
@@ -77,14 +79,30 @@ def check_invariants(_on: date, *, by: Actor, at: datetime) -> Outcome:  # noqa:
     return Outcome(f"{rules} rules asked, {len(broken)} findings", broken)
 
 
-def _letters_due(_now: datetime) -> Sequence[Due]:
-    oldest = outgoing_mail.oldest_waiting() if current_app.config["MAIL_SERVER"] else None
-    return [] if oldest is None else [Due(str(oldest.id), oldest.written_at)]
+LETTERS_AT_ONCE: Final = 100
 
 
-@job("send-letters", _l("Sends the letters that wait, when a mail server is set."), due=_letters_due, order=95)
-def send_letters(_oldest: str, *, by: Actor, at: datetime) -> str:  # noqa: ARG001 - the letters say who acted
-    """Send the oldest ones; what is left is due again at once."""
-    server = outgoing_mail.server_at(current_app.config["MAIL_SERVER"])
-    sent = outgoing_mail.send_waiting(server, sender=current_app.config["MAIL_SENDER"], at=at)
-    return f"{sent:,} letters sent"
+def _letters_due(now: datetime) -> Sequence[Due]:
+    oldest = outgoing_mail.oldest_due(now) if current_app.config["MAIL_SERVER"] else None
+    return [] if oldest is None else [Due(f"{oldest.id}/{oldest.refusals}", oldest.try_after or oldest.written_at)]
+
+
+class MailServerGone(OSError):
+    """The mail server hung up in the middle of a letter, which is put off; the others are tried again soon."""
+
+
+@long_job("send-letters", _l("Sends the letters that wait, when a mail server is set."), due=_letters_due, order=95)
+def send_letters(_oldest: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - the letters say who acted
+    """Send the oldest ones, each in a unit of work; what is left is due again at once, what was refused later."""
+    counted: Counter[Sent] = Counter()
+
+    def work() -> Sent | None:
+        hold(f"{counted[Sent.TAKEN]:,} letters sent")
+        return outgoing_mail.send_next(server, sender=current_app.config["MAIL_SENDER"], at=clock.now())
+
+    with outgoing_mail.server_at(current_app.config["MAIL_SERVER"]) as server:
+        while counted.total() < LETTERS_AT_ONCE and (became := in_unit_of_work(work)) is not None:
+            counted[became] += 1
+            if became is Sent.HUNG_UP:
+                raise MailServerGone
+    return f"{counted[Sent.TAKEN]:,} letters sent, {counted[Sent.REFUSED]:,} refused"

@@ -22,6 +22,7 @@ from exchange import clock, outgoing_mail
 from exchange.errors import Refusal
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
+from exchange.outgoing_mail import State as MailState
 from exchange.payments import payments
 from exchange.scheduler import jobs, lease, overview, records, runner
 from exchange.scheduler.records import RunState
@@ -111,17 +112,32 @@ def show_runs() -> str:
 def show_mail() -> str:
     """The letters that wait or went out; addresses are masked, and what they say is nobody's here."""
     state = request.args.get("state", "")
-    page = tables.read_page(outgoing_mail.listed(is_sent=MAIL_STATES.get(state)), number=tables.asked_page())
+    chosen = MailState(state) if state in set(MailState) else None
+    page = tables.read_page(outgoing_mail.listed(chosen), number=tables.asked_page())
     return render_template(
         "operator/mail.html",
         page=page,
         state=state,
-        state_options=[("", _("Any")), ("waiting", _("Waits")), ("sent", _("Sent"))],
+        state_options=[
+            ("", _("Any")),
+            (MailState.WAITS, _("Waits")),
+            (MailState.SENT, _("Sent")),
+            (MailState.GIVEN_UP, _("Given up")),
+        ],
         waiting=outgoing_mail.waiting(),
+        refused_with=_refused_with,
     )
 
 
-MAIL_STATES: Final = {"waiting": False, "sent": True}
+def _refused_with(answer: str) -> str:
+    """Why a letter was refused."""
+    match answer:
+        case outgoing_mail.HUNG_UP:
+            return str(_("The mail server hung up."))
+        case outgoing_mail.NOT_TO_BE_WRITTEN:
+            return str(_("The mail server knows no such form of address."))
+        case code:
+            return str(_("The mail server answered %(code)s.", code=code))
 
 
 @bp.post("/jobs/<name>/run")
