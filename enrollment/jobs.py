@@ -18,8 +18,10 @@ from exchange import calendar, clock
 from exchange.database import allow_long_statements, db, in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.policy import versions
+from exchange.scheduler import records
 from exchange.scheduler.jobs import Due, Hold, PutOff, Sentence, daily_job, job, long_job
 
+OPEN_SPECIAL = "open-special-windows"
 COUNTED_EVERY = timedelta(seconds=10)
 """How old what a running cutover says of itself may be, as far as it is not its own doing."""
 
@@ -59,15 +61,13 @@ def place_unplaced(on: date, *, by: Actor, at: datetime) -> str:
 
 
 def _provider_events_due(now: datetime) -> Sequence[Due]:
-    policy = versions.at_instant(now)
-    known = {event.key: event for event in special.provider_events(policy)}
-    opened = select(EnrollmentWindow.cause, EnrollmentWindow.event_on).distinct()
-    seen = {(cause, event_on) for cause, event_on in db.session.execute(opened)}
-    return [Due(key, now) for key, event in known.items() if (event.cause.code, event.event_on) not in seen]
+    keys = [event.key for event in special.provider_events(versions.at_instant(now))]
+    done = records.done_among(OPEN_SPECIAL, keys)
+    return [Due(key, now) for key in keys if key not in done]
 
 
 @job(
-    "open-special-windows",
+    OPEN_SPECIAL,
     _l("Opens special enrollments for the members of providers that were suspended or fell off the shelf."),
     due=_provider_events_due,
     order=20,

@@ -76,7 +76,8 @@ def standing(position: Position, *, rules: Reserves, on: date) -> Standing:
         pooled_cents=position.pooled_cents,
         weeks=position.weeks,
     )
-    held_cents = max(0, held(position.holdings, rules=rules, required_cents=required.cents) + position.moved_cents)
+    filed_cents = held(position.holdings, rules=rules, required_cents=required.cents)
+    held_cents = min(max(filed_cents + position.moved_cents, 0), MAX_AMOUNT)
     ratio = ratio_bp(held_cents, required.cents)
     overdue = filing_overdue(rules, filed_as_of=position.filed_as_of, applied_on=position.applied_on, on=on)
     by_ratio = tier_by_ratio(ratio, rules=rules, previous=position.previous)

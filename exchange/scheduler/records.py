@@ -6,7 +6,7 @@ whoever tries. A run's id is its fencing token: whoever lost the row can write n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -137,6 +137,13 @@ def dates_done_since(name: str, first: date) -> frozenset[date]:
     r = JobRun
     rows = select(r.due_key).where(r.name == name, r.state == RunState.DONE, r.due_key >= first.isoformat())
     return frozenset(date.fromisoformat(key) for key in db.session.execute(rows).scalars())
+
+
+def done_among(name: str, keys: Collection[str]) -> frozenset[str]:
+    """Those of the keys that a job has done."""
+    r = JobRun
+    rows = select(r.due_key).where(r.name == name, r.state == RunState.DONE, r.due_key.in_(keys))
+    return frozenset(db.session.execute(rows).scalars())
 
 
 def _date(key: str | None) -> date | None:

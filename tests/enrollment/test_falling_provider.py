@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from enrollment import elections
-from enrollment.models import BenefitAccount, ElectionState
+from enrollment.models import BenefitAccount, ElectionState, EnrollmentWindow
 from exchange.audit import AuditEvent
 from exchange.database import db, unit_of_work
 from exchange.errors import Refusal
@@ -17,6 +17,9 @@ from exchange.identity.organizations import Organization, OrganizationKind
 from exchange.ledger import invariants
 from exchange.money import Unit
 from exchange.notices import Notice
+from exchange.scheduler import jobs as scheduler_jobs
+from exchange.scheduler import runner
+from exchange.scheduler.records import RunState
 from providers import jobs
 from providers.models import Finding, Provider
 from tests.support.enrollment_makers import BY, WHILE_OPEN, Town
@@ -83,6 +86,18 @@ def acted() -> tuple[list[tuple[str | None, str]], int, int, int]:
     )
 
 
+def ran() -> list[RunState]:
+    """What comes of the scheduler's look for providers whose members may leave at once."""
+    among = [scheduler_jobs.called("open-special-windows")]
+    return [ran.state for ran in runner.run_due(runner.Hand("test"), among=among)]
+
+
+def may_leave() -> set[int | None]:
+    """The accounts for which a special enrollment was opened."""
+    w = EnrollmentWindow
+    return set(db.session.scalars(select(w.benefit_account_id).where(w.cause == "provider_restricted")))
+
+
 class TestFall:
     @pytest.mark.parametrize("found_by", ["its filing", "the daily check"])
     def test_in_an_open_enrollment_stops_new_members_at_once_and_is_told_once(self, town: Town, found_by: str) -> None:
@@ -119,3 +134,17 @@ class TestFall:
         assert elections.history(cid)[0].id == before
         assert elections.history(cid)[0].state is ElectionState.STANDING
         assert invariants.broken() == []
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_of_two_on_one_day_lets_the_members_of_both_leave(self, town: Town, at_once: bool) -> None:
+        cid = town.member("Cid", package_id=town.harbor, holding=OWED)
+
+        file(town, town.valley, 80_000)
+        if not at_once:
+            assert ran() == [RunState.DONE]
+        file(town, town.harbor, 80_000)
+
+        assert ran() == [RunState.DONE] * (2 if at_once else 1)
+        assert ran() == []
+        assert cid in may_leave()
+        assert len(may_leave()) == 2

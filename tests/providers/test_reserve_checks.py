@@ -15,6 +15,7 @@ from exchange.errors import NotFound
 from exchange.identity import access
 from exchange.identity.actors import ANONYMOUS, Actor, Audience
 from exchange.ledger import invariants
+from exchange.money import MAX_AMOUNT
 from exchange.notices import Notice
 from exchange.settlement import Gross, settle
 from providers import decisions, reserve_checks, reserve_filings, reserve_standing
@@ -124,6 +125,17 @@ class TestCheck:
 
         assert checks() == 4
         assert broken(9, 10) == []
+
+    def test_of_all_is_made_when_one_filed_the_largest_amount_and_got_more(self, provider: Provider) -> None:
+        with unit_of_work():
+            rich = make.qualified("Rich Guild", ein="910000002", cash_cents=MAX_AMOUNT)
+            make.owe(rich, 10_000, key="rich", holder_id=2)
+            came = Gross(provider.organization_id, rich.organization_id, "emergency", 1, workers=1)
+            settle("cutover:2027", obligations=[came], effective_at=AT + DAY, by=BY, at=AT + DAY)
+
+        made = check(TODAY + DAY)
+
+        assert [standing.held_cents for standing in made] == [15_999, MAX_AMOUNT]
 
     def test_by_several_at_once_is_made_once(self, app: Flask, provider: Provider) -> None:
         def work(_: int) -> int:
