@@ -24,6 +24,7 @@ from exchange.ledger import statements
 from exchange.money import Unit, format_amount
 from exchange.policy import versions
 from exchange.progress import Progress
+from exchange.scheduler import jobs
 
 _BY: Final = system_actor("command:cutover")
 _YEAR: Final = click.argument("plan_year")
@@ -49,7 +50,10 @@ def status_command(plan_year: str) -> None:
     """How far it is: done, rate, remaining."""
     window, at = _window(plan_year), clock.now()
     pace = switch_list.pace(window, at=at)
-    click.echo(f"{pace.done:,} of {pace.total:,} workers carried out, {pace.abandoned:,} given up")
+    if window.ordered_at is None:
+        click.echo("The choices have not become switch orders yet: flask cutover rehearse shows what they would move.")
+    else:
+        click.echo(f"{pace.done:,} of {pace.total:,} workers carried out, {pace.abandoned:,} given up")
     if pace.per_second is not None:
         left = "" if pace.seconds_left is None else f", about {pace.seconds_left:,} s for the rest"
         click.echo(f"{pace.per_second:,} a second{left}")
@@ -62,7 +66,7 @@ def status_command(plan_year: str) -> None:
         ("confirmed", window.confirmed_at),
     ):
         if instant is not None:
-            click.echo(f"{word}: {instant.isoformat(timespec='seconds')}")
+            click.echo(f"{word}: {instant.astimezone(jobs.program_zone()):%Y-%m-%d %H:%M:%S %Z}")
     if window.rolled_back:
         click.echo(f"times rolled back: {window.rolled_back}")
     is_due = window.effective_at is not None and window.effective_at <= at
@@ -132,6 +136,7 @@ def help_out_command(plan_year: str) -> None:
         return cutover_control.carry_batch(window, by=_BY, at=clock.now())
 
     try:
+        cutover_control.must_be_due(window, at=clock.now())
         turns.must_be_turn_to_carry_out(window, at=clock.now())
         with Progress("workers carried out from here") as tell:
             while count := in_unit_of_work(batch):

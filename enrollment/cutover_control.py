@@ -37,6 +37,13 @@ class NotPaused(Refusal):
     status = 409
 
 
+class NothingToCarryOut(Refusal):
+    """The cutover is not due yet, or over."""
+
+    code = "nothing_to_carry_out"
+    status = 409
+
+
 class NotToBeConfirmed(Refusal):
     """Only a cutover that is carried out can be confirmed, once."""
 
@@ -78,6 +85,16 @@ def must_not_be_paused(window: EnrollmentWindow) -> None:
         raise PutOff(_l("The cutover is being rolled back."))
     if window.paused_at is not None:
         raise PutOff(_l("The cutover is paused: what is carried out stays, the rest waits."))
+
+
+def must_be_due(window: EnrollmentWindow, *, at: datetime) -> None:
+    """Raises ``NothingToCarryOut`` before the cutover takes effect or its choices are orders, and when it is over."""
+    if window.cut_over_at is not None:
+        raise NothingToCarryOut(_l("This cutover is carried out and netted: nothing of it is left."))
+    if window.ordered_at is None:
+        raise NothingToCarryOut(_l("The choices have not become switch orders yet."))
+    if window.effective_at is None or at < window.effective_at:
+        raise NothingToCarryOut(_l("This cutover has not taken effect yet."))
 
 
 def carry_batch(window: EnrollmentWindow, *, by: Actor, at: datetime, limit: int = switching.BATCH) -> int:

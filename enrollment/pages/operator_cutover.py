@@ -120,11 +120,20 @@ def show(plan_year: str) -> Response:
             settlement_id=_settlement_of(window),
             decided=audit_log.stretch(Wanted("cutover", f"window:{window.id}"), zone=str(program_zone())).rows,
             decisions=DECISIONS,
+            decided_by=decided_by,
         )
     )
     if follows and state in _IN_WORK:
         answer.headers["Refresh"] = str(AGAIN_AFTER)
     return answer
+
+
+def decided_by(actor: str) -> str:
+    """Whoever decided it, for a reader: a command and a job have names of the program's own."""
+    kind, _colon, name = actor.partition(":")
+    if kind == "command":
+        return str(_("On the command line"))
+    return str(_("The job %(name)s", name=name)) if kind == "job" else actor
 
 
 def next_step(window: EnrollmentWindow, state: str, *, at: datetime) -> LazyString:

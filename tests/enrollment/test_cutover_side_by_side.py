@@ -67,6 +67,25 @@ class TestHelpOut:
         assert netted(town) == 3
         assert invariants.broken() == []
 
+    def test_says_that_nothing_is_left(self, town: Town, cli: FlaskCliRunner) -> None:
+        run_job()
+
+        answer = cli.invoke(args=["cutover", "help-out", "2027"])
+
+        assert answer.exit_code == 1
+        assert answer.output == "Error: This cutover is carried out and netted: nothing of it is left.\n"
+
+    def test_begins_nothing_before_there_are_orders_or_before_they_take_effect(self, app: Flask) -> None:
+        town = Town()
+        town.choose(town.member("W", package_id=town.harbor, holding=LEAVE), town.valley)
+        with pytest.raises(cutover_control.NothingToCarryOut, match="have not become switch orders yet"):
+            cutover_control.must_be_due(town.window, at=EFFECTIVE)
+
+        town.order()
+        with pytest.raises(cutover_control.NothingToCarryOut, match="has not taken effect yet"):
+            cutover_control.must_be_due(town.window, at=EFFECTIVE - timedelta(seconds=1))
+        cutover_control.must_be_due(town.window, at=EFFECTIVE)
+
     def test_begins_nothing_while_the_cutover_is_paused(self, town: Town, cli: FlaskCliRunner) -> None:
         in_unit_of_work(
             lambda: cutover_control.pause(
@@ -79,6 +98,22 @@ class TestHelpOut:
         assert answer.exit_code == 1
         assert "paused" in answer.output
         assert switching.progress(town.window.id) == switching.Progress(0, 3)
+
+
+class TestStatus:
+    def test_tells_instants_as_the_page_and_the_list_of_jobs_do(self, town: Town, cli: FlaskCliRunner) -> None:
+        said = cli.invoke(args=["cutover", "status", "2027"]).output
+
+        assert "0 of 3 workers carried out" in said
+        assert "takes effect: 2027-01-01 00:00:00 PST" in said
+
+    def test_tells_that_there_are_no_orders_yet_instead_of_none_of_none(self, app: Flask, cli: FlaskCliRunner) -> None:
+        Town()
+
+        said = cli.invoke(args=["cutover", "status", "2027"]).output
+
+        assert said.startswith("The choices have not become switch orders yet")
+        assert "0 of 0" not in said
 
 
 class TestCutoverJob:

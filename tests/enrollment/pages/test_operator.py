@@ -318,6 +318,8 @@ class TestDecisionsAboutACutover:
         year = address.rpartition("/")[2]
 
         assert "Paused" in cli("cutover", "pause", year, "--reason", "a wrong table").output
+        page = later.get(address).text
+        assert ("On the command line" in page, "command:cutover" in page) == (True, False)
         assert "0 of 1 workers carried out" in cli("cutover", "status", year).output
         tried = cli("cutover", "rehearse", year, "--try")
         assert "tried: 1 workers carried out and rolled back, every balance kept: yes" in tried.output

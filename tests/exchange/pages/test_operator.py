@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from exchange import outgoing_mail
 from exchange.audit import AuditEvent
-from exchange.database import db
+from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Audience
 from exchange.scheduler import jobs, runner
 from exchange.scheduler.jobs import Due
@@ -36,6 +37,20 @@ def broken_rules(app: Flask) -> Iterator[None]:
 
 def fold() -> runner.Ran:
     return runner.perform(jobs.called("fold-shared-balances"), Due("2026-01-05", LONG_AGO), hand=HAND)
+
+
+class TestLetters:
+    @pytest.mark.parametrize("address", ["/operator/", "/operator/letters"])
+    def test_are_counted_as_every_other_number_is_written(self, operator: FlaskClient, address: str) -> None:
+        def write_many() -> None:
+            for number in range(1_200):
+                outgoing_mail.write(
+                    f"w{number}@workers.example", subject="Your receipt", body="It is ready.", at=LONG_AGO
+                )
+
+        in_unit_of_work(write_many)
+
+        assert "1,200 letters wait to be sent." in operator.get(address).text
 
 
 class TestJobsPage:
