@@ -49,7 +49,7 @@ diagrams: .venv/.run ## draw docs/states/ from the tables in the code
 
 words: .venv/.test ## put new words into the Spanish catalogue, to be translated there
 	@mkdir -p var
-	@$(PY) -m babel.messages.frontend -q extract --mapping-file babel.cfg --keywords _l --keywords lazy_ngettext:1,2 --no-location --sort-output \
+	@$(PY) -m babel.messages.frontend -q extract --mapping-file babel.cfg --keywords _l --keywords lazy_ngettext:1,2 --keywords said --keywords number_of:1,2 --no-location --sort-output \
 	  --output-file var/words.pot .
 	@$(PY) -m babel.messages.frontend -q update --input-file var/words.pot --output-dir translations --no-fuzzy-matching \
 	  --ignore-obsolete --ignore-pot-creation-date --width 120

@@ -27,6 +27,7 @@ from exchange.ledger.statements import Moment
 from exchange.policy import versions
 from exchange.scheduler import records
 from exchange.scheduler.jobs import Due, Hold, due_on, long_job, program_zone
+from exchange.scheduler.telling import Telling, number_of
 from providers import reserve_citations
 from providers.reserve_citations import Waiting
 
@@ -60,7 +61,7 @@ def _key(one: Waiting) -> str:
     due=_checks_due,
     order=35,
 )
-def state_checked_liabilities(key: str, *, hold: Hold, by: Actor) -> str:
+def state_checked_liabilities(key: str, *, hold: Hold, by: Actor) -> Telling:
     """Make the statements of a size of the journal some at a time, then let its checks cite them.
 
     Stopped anywhere it goes on with those that are missing. Entries that others post meanwhile are
@@ -81,14 +82,15 @@ def state_checked_liabilities(key: str, *, hold: Hold, by: Actor) -> str:
 
     def some() -> int:
         statements.begin_snapshot()
-        hold(f"{made:,} of {len(planned):,} statements")
+        hold(number_of("%(done)s of %(num)s statement", "%(done)s of %(num)s statements", len(planned), done=made))
         return liability_statements.state_some(planned, moment=moment, leaves=LEAVES, keys=ring, by=by, at=clock.now())
 
     while more := in_unit_of_work(some):
         made += more
         _seal(ring, by=by)
     in_unit_of_work(lambda: reserve_citations.cite(one.size, by=by, at=clock.now()))
-    return f"{made:,} statements made of a journal of {one.size:,} entries"
+    statements_made = number_of("%(num)s statement made", "%(num)s statements made", made)
+    return statements_made + number_of("of a journal of %(num)s entry", "of a journal of %(num)s entries", one.size)
 
 
 def _seal(ring: KeyRing, *, by: Actor) -> None:
@@ -116,18 +118,21 @@ def _leaves_due(now: datetime) -> Sequence[Due]:
     due=_leaves_due,
     order=75,
 )
-def forget_leaves(_on: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - what is dropped is derived
+def forget_leaves(_on: str, *, hold: Hold, by: Actor) -> Telling:  # noqa: ARG001 - what is dropped is derived
     """Some statements in each unit of work. Twice on a day is once."""
+    forgotten = 0
 
-    def work(ids: Sequence[int], so_far: int) -> int:
-        hold(f"{so_far:,} leaves dropped")
+    def so_far() -> Telling:
+        return number_of("%(num)s leaf dropped", "%(num)s leaves dropped", forgotten)
+
+    def work(ids: Sequence[int]) -> int:
+        hold(so_far())
         return statements.forget_leaves(ids)
 
     db.session.rollback()
-    forgotten = 0
     for ids in _in_pieces(statements.forgettable(clock.now() - KEPT)):
-        forgotten += in_unit_of_work(partial(work, ids, forgotten))
-    return f"{forgotten:,} leaves dropped"
+        forgotten += in_unit_of_work(partial(work, ids))
+    return so_far()
 
 
 def _in_pieces(found: Sequence[tuple[int, int]]) -> Iterator[Sequence[int]]:

@@ -20,6 +20,7 @@ from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.scheduler import records
 from exchange.scheduler.jobs import Due, Hold, PutOff, Sentence, daily_job, job, long_job
+from exchange.scheduler.telling import Telling, number_of, said
 
 OPEN_SPECIAL = "open-special-windows"
 COUNTED_EVERY = timedelta(seconds=10)
@@ -31,11 +32,16 @@ COUNTED_EVERY = timedelta(seconds=10)
     _l("Publishes the open enrollment of the next plan year: its instants are computed once, and stay."),
     order=10,
 )
-def publish_windows(on: date, *, by: Actor, at: datetime) -> str:
+def publish_windows(on: date, *, by: Actor, at: datetime) -> Telling:
     """Publish the open enrollment that the policy of the date names for the plan year after it."""
     policy = versions.on(on)
     window = windows.publish_open_enrollment(policy, calendar.next_plan_year(policy, on), by=by, at=at)
-    return f"plan year {window.plan_year}: {window.opens_at.isoformat()} to {window.closes_at.isoformat()}"
+    return said(
+        "plan year %(year)s: %(opens)s to %(closes)s",
+        year=window.plan_year,
+        opens=window.opens_at.isoformat(),
+        closes=window.closes_at.isoformat(),
+    )
 
 
 @daily_job(
@@ -44,9 +50,9 @@ def publish_windows(on: date, *, by: Actor, at: datetime) -> str:
     after=time(0, 15),
     order=30,
 )
-def open_first_windows(on: date, *, by: Actor, at: datetime) -> str:
+def open_first_windows(on: date, *, by: Actor, at: datetime) -> Telling:
     """Open the windows; a missed date finds nobody twice."""
-    return f"{special.open_for_first_contributions(policy=versions.on(on), by=by, at=at):,} windows opened"
+    return _opened(special.open_for_first_contributions(policy=versions.on(on), by=by, at=at))
 
 
 @daily_job(
@@ -55,9 +61,10 @@ def open_first_windows(on: date, *, by: Actor, at: datetime) -> str:
     after=time(0, 30),
     order=31,
 )
-def place_unplaced(on: date, *, by: Actor, at: datetime) -> str:
+def place_unplaced(on: date, *, by: Actor, at: datetime) -> Telling:
     """Order the placements."""
-    return f"{special.place_who_chose_nobody(policy=versions.on(on), by=by, at=at):,} workers placed"
+    placed = special.place_who_chose_nobody(policy=versions.on(on), by=by, at=at)
+    return number_of("%(num)s worker placed", "%(num)s workers placed", placed)
 
 
 def _provider_events_due(now: datetime) -> Sequence[Due]:
@@ -72,13 +79,17 @@ def _provider_events_due(now: datetime) -> Sequence[Due]:
     due=_provider_events_due,
     order=20,
 )
-def open_special_windows(key: str, *, by: Actor, at: datetime) -> str:
+def open_special_windows(key: str, *, by: Actor, at: datetime) -> Telling:
     """Open the windows of one event."""
     policy = versions.at_instant(at)
     events = {event.key: event for event in special.provider_events(policy)}
     if key not in events:
-        return "the event has passed"
-    return f"{special.open_for_event(events[key], policy=policy, by=by, at=at):,} windows opened"
+        return said("the event has passed")
+    return _opened(special.open_for_event(events[key], policy=policy, by=by, at=at))
+
+
+def _opened(windows_opened: int) -> Telling:
+    return number_of("%(num)s window opened", "%(num)s windows opened", windows_opened)
 
 
 def _closed_windows(now: datetime) -> Sequence[EnrollmentWindow]:
@@ -112,13 +123,14 @@ def _next_close(now: datetime) -> datetime | None:
     upcoming=_next_close,
     waits=_waiting_orders,
 )
-def order_switches(key: str, *, by: Actor, at: datetime) -> str:
+def order_switches(key: str, *, by: Actor, at: datetime) -> Telling:
     """Order the switches of the open enrollment for the plan year ``key``."""
     window = _window_of(key)
     ordered = switching.order_window(window, by=by, at=at)
     policy = versions.at_instant(at)
     moved = special.order_successors(policy=policy, year=calendar.plan_year(policy, key), by=by, at=at)
-    return f"{ordered:,} switches ordered, {moved:,} members follow to successors"
+    follow = number_of("%(num)s member follows to a successor", "%(num)s members follow to successors", moved)
+    return number_of("%(num)s switch ordered", "%(num)s switches ordered", ordered) + follow
 
 
 def _cutovers_due(now: datetime) -> Sequence[Due]:
@@ -164,14 +176,14 @@ def _waiting_cutover(now: datetime) -> Sentence | None:
     upcoming=_next_cutover,
     waits=_waiting_cutover,
 )
-def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
+def cut_over(key: str, *, hold: Hold, by: Actor) -> Telling:
     """Carry out what is left, batch by batch; each batch is one transaction. Goes on after a kill or a pause."""
     plan_year = key.partition("/")[0]
     far = _HowFar(plan_year)
 
     def batch(carried_before: int) -> int:
         at = clock.now()
-        hold(far.words(carried_before, at=at))
+        hold(far.telling(carried_before, at=at))
         window = cutover_control.held(_window_of(plan_year).id, shared=True)
         if carried := cutover_control.carry_batch(window, by=by, at=at):
             return carried
@@ -183,7 +195,12 @@ def cut_over(key: str, *, hold: Hold, by: Actor) -> str:
         return carried
 
     here, done = _all_of(batch), switching.progress(_window_of(plan_year).id).done
-    return f"{done:,} switches carried out" + (f", {here:,} of them in this run" if here != done else "")
+    carried_out = _carried_out(done)
+    return carried_out if here == done else carried_out + said("%(here)s of them in this run", here=here)
+
+
+def _carried_out(switches: int) -> Telling:
+    return number_of("%(num)s switch carried out", "%(num)s switches carried out", switches)
 
 
 def _roll_backs_due(_now: datetime) -> Sequence[Due]:
@@ -199,12 +216,12 @@ def _roll_backs_due(_now: datetime) -> Sequence[Due]:
     order=4,
     posts=True,
 )
-def roll_back_cutover(key: str, *, hold: Hold, by: Actor) -> str:
+def roll_back_cutover(key: str, *, hold: Hold, by: Actor) -> Telling:
     """Roll back what is left, batch by batch; each batch is one transaction."""
     plan_year = key.partition("/")[0]
 
     def batch(rolled_back: int, after: int) -> rolling_back.Rolled:
-        hold(f"{rolled_back:,} workers")
+        hold(_workers(rolled_back))
         at = clock.now()
         window = cutover_control.held(_window_of(plan_year).id)
         done = rolling_back.roll_back(window, after=after, by=by, at=at)
@@ -216,7 +233,12 @@ def roll_back_cutover(key: str, *, hold: Hold, by: Actor) -> str:
     while (done := in_unit_of_work(partial(batch, rolled_back, after))).workers:
         rolled_back, after = rolled_back + done.workers, done.last_id
     stay = rolling_back.count(_window_of(plan_year).id)
-    return f"{rolled_back:,} switches rolled back" + (f", {stay:,} stay: something was done since" if stay else "")
+    done_back = number_of("%(num)s switch rolled back", "%(num)s switches rolled back", rolled_back)
+    if not stay:
+        return done_back
+    return done_back + number_of(
+        "%(num)s stays: something was done since", "%(num)s stay: something was done since", stay
+    )
 
 
 def _all_of(batch: Callable[[int], int]) -> int:
@@ -232,7 +254,7 @@ def _all_of(batch: Callable[[int], int]) -> int:
 
 
 class _HowFar:
-    """How far a cutover is, in words, whoever carries it out.
+    """How far a cutover is, whoever carries it out.
 
     All switches are counted now and then only, and what is carried out here is added in between: so no batch has to
     wait until a million are counted.
@@ -242,19 +264,23 @@ class _HowFar:
         self._plan_year = plan_year
         self._counted: tuple[switch_list.Pace, int, datetime] | None = None
 
-    def words(self, carried: int, *, at: datetime) -> str:
+    def telling(self, carried: int, *, at: datetime) -> Telling:
         """``carried``: how many switches this run has carried out itself."""
         if self._counted is None or at - self._counted[2] >= COUNTED_EVERY:
             allow_long_statements()
             self._counted = switch_list.pace(_window_of(self._plan_year), at=at), carried, at
         counted, carried_then, _ = self._counted
         pace = counted.further(carried - carried_then, at=at)
-        words = f"{pace.done:,} of {pace.total:,} workers"
-        if not pace.per_second:
-            return words
-        return f"{words}, {pace.per_second:,} a second" + (
-            f", {pace.seconds_left:,} s left" if pace.seconds_left else ""
-        )
+        far = number_of("%(done)s of %(num)s worker", "%(done)s of %(num)s workers", pace.total, done=pace.done)
+        if pace.per_second:
+            far += said("%(workers)s a second", workers=pace.per_second)
+        if pace.per_second and pace.seconds_left:
+            far += said("%(seconds)s s left", seconds=pace.seconds_left)
+        return far
+
+
+def _workers(workers: int) -> Telling:
+    return number_of("%(num)s worker", "%(num)s workers", workers)
 
 
 def _others_due(now: datetime) -> Sequence[Due]:
@@ -269,7 +295,7 @@ def _others_due(now: datetime) -> Sequence[Due]:
     order=7,
     posts=True,
 )
-def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - it does all that is due
+def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> Telling:  # noqa: ARG001 - it does all that is due
     """Order and carry out what has taken effect; then net it."""
 
     def order() -> None:
@@ -277,7 +303,7 @@ def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG0
         switching.order_special(by=by, at=clock.now())
 
     def batch(carried_before: int) -> int:
-        hold(f"{carried_before:,} workers")
+        hold(_workers(carried_before))
         cutover.hold_others()
         at = cutover.after_last_netting(clock.now())
         carried, more = switching.carry_out_others(policy=versions.at_instant(at), by=by, at=at)
@@ -287,7 +313,7 @@ def carry_out_switches(key: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG0
         return carried
 
     in_unit_of_work(order)
-    return f"{_all_of(batch):,} switches carried out"
+    return _carried_out(_all_of(batch))
 
 
 def _window_of(plan_year: str) -> EnrollmentWindow:

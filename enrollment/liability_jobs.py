@@ -24,6 +24,7 @@ from exchange.ledger.seal_store import LiabilityStatement
 from exchange.policy import versions
 from exchange.policy.document import NoPolicyInForce
 from exchange.scheduler.jobs import Due, Hold, due_on, long_job
+from exchange.scheduler.telling import Telling, number_of
 
 # Statements made before a cutover stand close before it; the cutover itself is due at the effective instant.
 _LATE: Final = timedelta(hours=1)
@@ -81,7 +82,7 @@ def _cutovers(now: datetime) -> list[Due]:
     order=4,
     posts=True,
 )
-def state_liabilities(key: str, *, hold: Hold, by: Actor) -> str:
+def state_liabilities(key: str, *, hold: Hold, by: Actor) -> Telling:
     """Make all statements for one cause, all or none, of one state of the books."""
     ring = keys.ring()
 
@@ -95,4 +96,4 @@ def state_liabilities(key: str, *, hold: Hold, by: Actor) -> str:
 
     made = in_unit_of_work(work)
     seals.publish(ring)
-    return f"{made} statements made"
+    return number_of("%(num)s statement made", "%(num)s statements made", made)

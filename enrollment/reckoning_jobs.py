@@ -15,7 +15,7 @@ from exchange.database import db, in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.scheduler.jobs import Due, Hold, long_job
-from exchange.scheduler.telling import beside_a_read
+from exchange.scheduler.telling import Telling, beside_a_read, number_of
 
 RECKON: Final = "reckon"
 
@@ -31,7 +31,7 @@ def _due(_now: datetime) -> Sequence[Due]:
     # Whatever else is due at that instant comes first: it only reads.
     order=97,
 )
-def reckon(key: str, *, hold: Hold, by: Actor) -> str:
+def reckon(key: str, *, hold: Hold, by: Actor) -> Telling:
     """Read from one state of the database, then keep what it came to. Stopped anywhere, it begins anew."""
     of = clock.now()
     reckoning = reckonings.called(int(key))
@@ -39,7 +39,11 @@ def reckon(key: str, *, hold: Hold, by: Actor) -> str:
     policy = versions.at_instant(window.effective_at or of)
     total = pieces.highest_account()
     db.session.rollback()
-    result = reckonings.reckon(int(key), policy=policy, tell=beside_a_read(hold, total=total, what="accounts"))
+
+    def so_far(done: int) -> Telling:
+        return number_of("%(done)s of %(num)s account", "%(done)s of %(num)s accounts", total, done=min(done, total))
+
+    result = reckonings.reckon(int(key), policy=policy, tell=beside_a_read(hold, so_far))
     db.session.rollback()
 
     def note() -> None:
@@ -47,4 +51,4 @@ def reckon(key: str, *, hold: Hold, by: Actor) -> str:
         reckonings.note(reckonings.called(int(key)), result, of=of, by=by, at=clock.now())
 
     in_unit_of_work(note)
-    return f"{total:,} accounts"
+    return number_of("%(num)s account", "%(num)s accounts", total)

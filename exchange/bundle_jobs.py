@@ -13,7 +13,7 @@ from exchange.database import in_unit_of_work
 from exchange.identity.actors import Actor
 from exchange.ledger import bundle, bundle_orders, keys, seals
 from exchange.scheduler.jobs import Due, Hold, job, long_job
-from exchange.scheduler.telling import beside_a_read
+from exchange.scheduler.telling import Telling, beside_a_read, number_of, said
 
 WRITE: Final = "write-bundle"
 
@@ -29,7 +29,7 @@ def _orders_due(_now: datetime) -> Sequence[Due]:
     # Whatever else is due at that instant comes first: it may take long.
     order=99,
 )
-def write_bundle(key: str, *, hold: Hold, by: Actor) -> str:
+def write_bundle(key: str, *, hold: Hold, by: Actor) -> Telling:
     """Seal what is posted, then write the file from one state of the database. Stopped anywhere, it begins anew."""
     ring = keys.ring()
 
@@ -41,15 +41,19 @@ def write_bundle(key: str, *, hold: Hold, by: Actor) -> str:
         seals.publish(ring)
     total = bundle.entries_sealed()
     order = bundle_orders.called(int(key))
-    tell = beside_a_read(hold, total=total, what="entries")
-    written = bundle_orders.write(order, keys=ring, at=clock.now(), tell=tell)
+
+    def so_far(done: int) -> Telling:
+        return number_of("%(done)s of %(num)s entry", "%(done)s of %(num)s entries", total, done=min(done, total))
+
+    written = bundle_orders.write(order, keys=ring, at=clock.now(), tell=beside_a_read(hold, so_far))
 
     def note() -> None:
         hold()
         bundle_orders.note_written(bundle_orders.called(int(key)), written, by=by, at=clock.now())
 
     in_unit_of_work(note)
-    return f"{written.entries:,} entries, {written.length:,} bytes"
+    entries = number_of("%(num)s entry", "%(num)s entries", written.entries)
+    return entries + number_of("%(num)s byte", "%(num)s bytes", written.length)
 
 
 def _removals_due(now: datetime) -> Sequence[Due]:
@@ -61,7 +65,7 @@ def _removals_due(now: datetime) -> Sequence[Due]:
 
 
 @job("remove-bundle", _l("Removes bundles that were written days ago."), due=_removals_due, order=95)
-def remove_bundle(key: str, *, by: Actor, at: datetime) -> str:
+def remove_bundle(key: str, *, by: Actor, at: datetime) -> Telling:
     """Twice is once."""
     bundle_orders.remove(bundle_orders.called(int(key)), by=by, at=at)
-    return f"bundle {key} removed"
+    return said("bundle %(bundle)s removed", bundle=key)

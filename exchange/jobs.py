@@ -17,6 +17,7 @@ from exchange.ledger import balances, invariants, totals
 from exchange.outgoing_mail import Sent
 from exchange.scheduler.jobs import Due, Hold, Outcome, daily_job, long_job
 from exchange.scheduler.runner import ask_the_rules
+from exchange.scheduler.telling import Telling, number_of
 
 # What is not counted yet is added at each question: a minute's postings cost it little.
 PATIENCE: Final = timedelta(seconds=30)
@@ -31,12 +32,12 @@ LATE: Final = timedelta(minutes=10)
     order=80,
     posts=True,
 )
-def fold_shared_balances(_on: date, *, by: Actor, at: datetime) -> str:  # noqa: ARG001 - moves nothing, so nobody acts
+def fold_shared_balances(_on: date, *, by: Actor, at: datetime) -> Telling:  # noqa: ARG001 - moves nothing, so nobody acts
     """Fold until nothing is left. Twice on a day does no harm: the second time there is nothing."""
     folded = 0
     while part := balances.fold():
         folded += part
-    return f"{folded:,} changes folded"
+    return number_of("%(num)s change folded", "%(num)s changes folded", folded)
 
 
 def _uncounted(now: datetime) -> Sequence[Due]:
@@ -52,17 +53,20 @@ def _uncounted(now: datetime) -> Sequence[Due]:
     due=_uncounted,
     order=86,
 )
-def count_totals(_oldest: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - moves nothing, so nobody acts
+def count_totals(_oldest: str, *, hold: Hold, by: Actor) -> Telling:  # noqa: ARG001 - moves nothing, so nobody acts
     """Count everything that is committed by now, a piece in each unit of work."""
     counted = 0
 
+    def so_far() -> Telling:
+        return number_of("%(num)s entry counted", "%(num)s entries counted", counted)
+
     def work() -> int:
-        hold(f"{counted:,} entries counted")
+        hold(so_far())
         return totals.count(at=clock.now())
 
     while part := in_unit_of_work(work):
         counted += part
-    return f"{counted:,} entries counted"
+    return so_far()
 
 
 @daily_job(
@@ -75,8 +79,8 @@ def count_totals(_oldest: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001
 def check_invariants(_on: date, *, by: Actor, at: datetime) -> Outcome:  # noqa: ARG001 - only reads
     """The rules as they stand when it runs."""
     broken = ask_the_rules()
-    rules = len(invariants.rules())
-    return Outcome(f"{rules} rules asked, {len(broken)} findings", broken)
+    rules = number_of("%(num)s rule asked", "%(num)s rules asked", len(invariants.rules()))
+    return Outcome(rules + number_of("%(num)s finding", "%(num)s findings", len(broken)), broken)
 
 
 LETTERS_AT_ONCE: Final = 100
@@ -92,12 +96,15 @@ class MailServerGone(OSError):
 
 
 @long_job("send-letters", _l("Sends the letters that wait, when a mail server is set."), due=_letters_due, order=95)
-def send_letters(_oldest: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001 - the letters say who acted
+def send_letters(_oldest: str, *, hold: Hold, by: Actor) -> Telling:  # noqa: ARG001 - the letters say who acted
     """Send the oldest ones, each in a unit of work; what is left is due again at once, what was refused later."""
     counted: Counter[Sent] = Counter()
 
+    def sent() -> Telling:
+        return number_of("%(num)s letter sent", "%(num)s letters sent", counted[Sent.TAKEN])
+
     def work() -> Sent | None:
-        hold(f"{counted[Sent.TAKEN]:,} letters sent")
+        hold(sent())
         return outgoing_mail.send_next(server, sender=current_app.config["MAIL_SENDER"], at=clock.now())
 
     with outgoing_mail.server_at(current_app.config["MAIL_SERVER"]) as server:
@@ -105,4 +112,4 @@ def send_letters(_oldest: str, *, hold: Hold, by: Actor) -> str:  # noqa: ARG001
             counted[became] += 1
             if became is Sent.HUNG_UP:
                 raise MailServerGone
-    return f"{counted[Sent.TAKEN]:,} letters sent, {counted[Sent.REFUSED]:,} refused"
+    return sent() + number_of("%(num)s refused", "%(num)s refused", counted[Sent.REFUSED])

@@ -14,6 +14,7 @@ from exchange.identity.actors import Actor
 from exchange.ledger import keys, seals
 from exchange.ledger.seals import Forked
 from exchange.scheduler.jobs import Due, Hold, Outcome, long_job
+from exchange.scheduler.telling import Telling, number_of, said
 
 # An entry is sealed within a minute. Not at once: in a busy minute one checkpoint covers many.
 PATIENCE: Final = timedelta(seconds=20)
@@ -43,8 +44,11 @@ def seal_journal(_oldest: str, *, hold: Hold, by: Actor) -> Outcome:
     ring = keys.ring()
     sealed = 0
 
+    def so_far() -> Telling:
+        return number_of("%(num)s entry sealed", "%(num)s entries sealed", sealed)
+
     def work() -> int:
-        hold(f"{sealed:,} entries sealed")
+        hold(so_far())
         return seals.seal(ring, by=by, at=clock.now())
 
     def stop(refusal: Forked) -> None:
@@ -57,5 +61,5 @@ def seal_journal(_oldest: str, *, hold: Hold, by: Actor) -> Outcome:
             sealed += part
     except Forked as refusal:
         in_unit_of_work(lambda refusal=refusal: stop(refusal))  # type: ignore[misc]
-        return Outcome("sealing stopped", [str(refusal)])
-    return Outcome(f"{sealed:,} entries sealed")
+        return Outcome(said("sealing stopped"), [str(refusal)])
+    return Outcome(so_far())

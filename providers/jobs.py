@@ -13,6 +13,7 @@ from exchange.database import db
 from exchange.identity.actors import Actor
 from exchange.policy import versions
 from exchange.scheduler.jobs import daily_job, program_zone
+from exchange.scheduler.telling import Telling, number_of, said
 from providers import publication, reserve_checks
 from providers.models import CheckCause, Provider, ReserveCheck
 
@@ -39,13 +40,14 @@ def first_unchecked_date() -> date | None:
     since=first_unchecked_date,
     order=30,
 )
-def check_reserves(on: date, *, by: Actor, at: datetime) -> str:
+def check_reserves(on: date, *, by: Actor, at: datetime) -> Telling:
     """Every provider once for the date. A missed date is made up for with the books of now, and marked late."""
     policy = versions.on(on)
     late = on < local_date(at, policy.zone)
     made = reserve_checks.check(None, policy=policy, on=on, cause=CheckCause.DAILY, by=by, at=at, late=late)
     low = sum(not standing.tier.on_sale for standing in made)
-    return f"{len(made)} providers checked, {low} of them off the shelf"
+    checked = number_of("%(num)s provider checked", "%(num)s providers checked", len(made))
+    return checked + said("%(low)s of them off the shelf", low=low)
 
 
 @daily_job(
@@ -53,7 +55,7 @@ def check_reserves(on: date, *, by: Actor, at: datetime) -> str:
     _l("Takes off the shelf what was offered for plan years that are over."),
     order=40,
 )
-def close_past_plan_years(on: date, *, by: Actor, at: datetime) -> str:
+def close_past_plan_years(on: date, *, by: Actor, at: datetime) -> Telling:
     """Twice on a day is once."""
     closed = publication.close_past_years(plan_year_of(versions.on(on), on).id, by=by, at=at)
-    return f"{closed} versions closed"
+    return number_of("%(num)s version closed", "%(num)s versions closed", closed)

@@ -11,6 +11,7 @@ from enrollment import reckoning_jobs, reckonings
 from enrollment.models import EnrollmentWindow
 from enrollment.reckonings import Reckoning, ReckoningKind
 from exchange.scheduler import records
+from exchange.scheduler.telling import Telling
 
 AGAIN_AFTER: Final = 5
 """Seconds after which a page that is followed is asked for again."""
@@ -18,11 +19,11 @@ AGAIN_AFTER: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The last one that is done, the one that is awaited, and how far that is in words; None where there is none."""
+    """The last one that is done, the one that is awaited, and how far that is; None where there is none."""
 
     done: Reckoning | None
     awaited: Reckoning | None
-    progress: str | None
+    progress: Telling | str | None
     error: str | None
     follows: bool
     again_after: int = AGAIN_AFTER

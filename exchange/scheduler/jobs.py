@@ -20,6 +20,7 @@ from flask_babel import lazy_gettext as _l
 from exchange.errors import NotFound, Refusal
 from exchange.identity.actors import Actor
 from exchange.scheduler import records
+from exchange.scheduler.telling import Telling
 
 A_DAY = timedelta(days=1)
 GRACE = timedelta(minutes=10)
@@ -44,9 +45,9 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run found: a sentence for the operator, and the rules it saw broken."""
+    """What a run found: what it tells the operator, and the rules it saw broken."""
 
-    text: str
+    telling: Telling
     broken: Sequence[str] = ()
 
 
@@ -57,7 +58,7 @@ class PutOff(Refusal):
     status = 409
 
 
-Told: TypeAlias = str | Outcome
+Told: TypeAlias = Telling | Outcome
 Question: TypeAlias = Callable[[datetime], Sequence[Due]]
 
 
@@ -80,7 +81,7 @@ class Work(Protocol):
 class Hold(Protocol):
     """Called in each unit of work of a long job: keeps it ours, or raises when another took it over."""
 
-    def __call__(self, progress: str | None = None, /) -> None:
+    def __call__(self, progress: Telling | None = None, /) -> None:
         """Hold on; ``progress`` ("3,000 of 100,000 workers") is shown to the operator."""
         ...
 

@@ -13,17 +13,18 @@ from exchange.scheduler import jobs, records
 from exchange.scheduler.jobs import Job
 from exchange.scheduler.records import JobRun, RunState
 from exchange.scheduler.runner import in_words
+from exchange.scheduler.telling import Telling
 
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The latest attempt of a job; ``at`` is its end, or its beginning while it runs."""
+    """The latest attempt of a job; ``at`` is its end, or its beginning while it runs; ``text`` what came of it."""
 
     state: RunState
     key: str
     at: datetime
     late: bool
-    text: str
+    text: Telling | str
     broken: tuple[str, ...]
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from exchange.database import Base, Choice, db, insert_or_ignore, one_of
 from exchange.errors import Refusal
+from exchange.scheduler.telling import Kept, Telling
 
 CLAIM = timedelta(seconds=60)
 """How long a run that gives no sign of life is left alone, by the machine's clock."""
@@ -72,8 +73,8 @@ class JobRun(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     late: Mapped[bool]
-    # What was done, in a sentence; while a long job runs, how far it is.
-    result: Mapped[str | None]
+    # What was done; while a long job runs, how far it is. Text: the sentence of a release that kept sentences.
+    result: Mapped[Telling | str | None] = mapped_column(Kept)
     error: Mapped[str | None]
     # Rules found broken after it, a line each; empty is good.
     broken: Mapped[str | None]
@@ -204,7 +205,7 @@ def become(run_id: int, state: RunState, **values: Any) -> None:
     _write_if(run_id, sources, {"state": state, **values})
 
 
-def hold(run_id: int, *, real_now: datetime, progress: str | None) -> None:
+def hold(run_id: int, *, real_now: datetime, progress: Telling | None) -> None:
     """Give a sign of life from within a unit of work of the run. Raises ``TakenOver``."""
     values: dict[str, Any] = {"held_until": real_now + CLAIM}
     if progress is not None:

@@ -27,6 +27,7 @@ from exchange.ledger import invariants
 from exchange.scheduler import jobs, lease, records
 from exchange.scheduler.jobs import Due, Job, Outcome, PutOff, Told
 from exchange.scheduler.records import AlreadyDone, BeingDone, RunState, TakenOver
+from exchange.scheduler.telling import Telling
 
 _LONGEST = 1_000  # characters of an error that are kept
 _log = structlog.get_logger(__name__)
@@ -69,14 +70,14 @@ class Hand:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What came of one attempt."""
+    """What came of one attempt; ``text``: what the job tells, or why it is not done."""
 
     run_id: int
     name: str
     key: str
     state: RunState
     late: bool
-    text: str
+    text: Telling | str
     broken: tuple[str, ...] = ()
 
 
@@ -225,8 +226,8 @@ def perform(job: Job, due: Due, *, hand: Hand) -> Ran:
         in_unit_of_work(lambda: records.become(attempt.run_id, RunState.ABANDONED, finished_at=clock.now()))
         raise
     broken = tuple(outcome.broken) or _after(attempt)
-    _log.info("job done", job=job.name, key=due.key, result=outcome.text, broken=len(broken))
-    return Ran(attempt.run_id, job.name, due.key, RunState.DONE, attempt.late, outcome.text, broken)
+    _log.info("job done", job=job.name, key=due.key, result=outcome.telling.in_english(), broken=len(broken))
+    return Ran(attempt.run_id, job.name, due.key, RunState.DONE, attempt.late, outcome.telling, broken)
 
 
 def _begin(job: Job, due: Due, hand: Hand) -> _Attempt:
@@ -268,7 +269,7 @@ def _in_batches(attempt: _Attempt) -> Outcome:
     job = attempt.job
     assert job.long_work is not None
 
-    def hold(progress: str | None = None, /) -> None:
+    def hold(progress: Telling | None = None, /) -> None:
         if attempt.hand.should_stop():
             raise PutOff(_l("This process was asked to stop: what is done stays, another run goes on."))
         allow_long_statements()
@@ -276,7 +277,7 @@ def _in_batches(attempt: _Attempt) -> Outcome:
             lease.check(attempt.hand.token)
         records.hold(attempt.run_id, real_now=clock.real_now(), progress=progress)
         if progress is not None and attempt.hand.tell is not None:
-            attempt.hand.tell(progress)
+            attempt.hand.tell(str(progress))
 
     def finish() -> None:
         if attempt.hand.token is not None:
@@ -294,7 +295,8 @@ def _outcome(told: Told) -> Outcome:
 
 
 def _write_down(attempt: _Attempt, outcome: Outcome) -> None:
-    records.note(attempt.run_id, result=outcome.text, broken="\n".join(outcome.broken) or None, finished_at=clock.now())
+    broken = "\n".join(outcome.broken) or None
+    records.note(attempt.run_id, result=outcome.telling, broken=broken, finished_at=clock.now())
 
 
 def _fail(attempt: _Attempt, error: Exception) -> Ran:

@@ -171,7 +171,7 @@ class TestJob:
 
         made = db.session.execute(select(func.count()).select_from(LiabilityStatement)).scalar_one()
         assert 0 < some < made == len(planned)
-        assert ran.text.startswith(f"{made - some} statements made")
+        assert str(ran.text).startswith(f"{made - some} statements made")
 
     def test_lets_no_check_cite_statements_that_say_something_else(self, town: Town, ring: KeyRing) -> None:
         made = of_provider(check(town), town.provider_of(town.harbor))

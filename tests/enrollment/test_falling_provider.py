@@ -53,7 +53,7 @@ def file(town: Town, package_id: int, cents: int, *, days: int = 0) -> None:
 def check(*, days: int = 0) -> str:
     """What the scheduler does every day."""
     with unit_of_work():
-        return jobs.check_reserves(TODAY + days * DAY, by=BY, at=WHILE_OPEN + days * DAY)
+        return str(jobs.check_reserves(TODAY + days * DAY, by=BY, at=WHILE_OPEN + days * DAY))
 
 
 def refusals(town: Town, account_id: int, *, days: int) -> list[Refusal]:

@@ -204,7 +204,7 @@ class TestJob:
         (ran,) = runner.run_by_hand("state-liabilities", by=BY)
 
         made = db.session.execute(select(func.count()).select_from(LiabilityStatement)).scalar_one()
-        assert ran.text == f"{made} statements made"
+        assert str(ran.text) == f"{made} statements made"
         with pytest.raises(runner.NothingDue):
             list(runner.run_by_hand("state-liabilities", by=BY))
 

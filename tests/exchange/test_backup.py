@@ -119,7 +119,7 @@ class TestRestored:
 
         told = seal_journal("any", hold=lambda _progress=None, /: None, by=BY)
 
-        assert told.text == "4 entries sealed"
+        assert str(told.telling) == "4 entries sealed"
         newest = seals.latest()
         assert newest is not None and newest.note == ring.published()
         assert invariants.broken() == []
@@ -137,7 +137,7 @@ class TestRestored:
         """The world has seen 21 entries: the sealer stops and says so, whatever is posted meanwhile."""
         told = seal_journal("any", hold=lambda _progress=None, /: None, by=BY)
 
-        assert told.text == "sealing stopped"
+        assert str(told.telling) == "sealing stopped"
         assert "A journal of 21 entries was published; the database knows of 20." in told.broken[0]
         assert seals.is_stopped()
         db.session.rollback()

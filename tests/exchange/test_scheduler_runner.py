@@ -22,6 +22,7 @@ from exchange.identity.actors import Actor, system_actor
 from exchange.scheduler import overview, records, runner
 from exchange.scheduler.jobs import Due, Hold, Job, Outcome, due_on
 from exchange.scheduler.records import AlreadyDone, BeingDone, JobRun, RunState, TakenOver
+from exchange.scheduler.telling import Telling, said
 from tests.support.scheduling import LONG_AGO, each_day, in_batches, move_to, on_keys, runs, work_of, worked
 
 HAND = runner.Hand("test")
@@ -55,10 +56,10 @@ class TestRunDue:
         ran = list(runner.run_due(HAND, among=[job]))
         again = list(runner.run_due(HAND, among=[job]))
 
-        assert [(one.key, one.text) for one in ran] == [("a", "worked on a"), ("b", "worked on b")]
+        assert [(one.key, str(one.text)) for one in ran] == [("a", "worked on a"), ("b", "worked on b")]
         assert again == []
         assert worked() == {"a": 1, "b": 1}
-        assert [(run.state, run.result, run.actor_name) for run in runs("keys")] == [
+        assert [(run.state, str(run.result), run.actor_name) for run in runs("keys")] == [
             (RunState.DONE, "worked on a", "job:keys"),
             (RunState.DONE, "worked on b", "job:keys"),
         ]
@@ -215,7 +216,7 @@ class TestStandings:
         (standing,) = overview.standings(clock.now(), among=[job])
 
         assert standing.last is not None
-        assert (standing.last.state, standing.last.text, standing.due_now) == (RunState.DONE, "worked on a", 0)
+        assert (standing.last.state, str(standing.last.text), standing.due_now) == (RunState.DONE, "worked on a", 0)
 
     def test_no_longer_call_a_job_failed_that_can_say_again_what_is_due(self, app: Flask) -> None:
         able = [False]
@@ -276,19 +277,19 @@ class TestPerform:
     def test_shows_how_far_a_long_job_is(self, app: Flask) -> None:
         seen = []
 
-        def batches(_key: str, /, *, hold: Hold, by: Actor) -> str:
+        def batches(_key: str, /, *, hold: Hold, by: Actor) -> Telling:
             with unit_of_work():
-                hold("1 of 2")
-            seen.append(runs("long")[0].result)
-            return "both"
+                hold(said("%(done)s of %(total)s", done=1, total=2))
+            seen.append(str(runs("long")[0].result))
+            return said("both")
 
         runner.perform(Job("long", "", lambda _: [], long_work=batches), Due("k", LONG_AGO), hand=HAND)
 
         assert seen == ["1 of 2"]
-        assert runs("long")[0].result == "both"
+        assert str(runs("long")[0].result) == "both"
 
     def test_refuses_the_batches_of_a_long_job_that_was_taken_over(self, app: Flask) -> None:
-        def batches(key: str, /, *, hold: Hold, by: Actor) -> str:
+        def batches(key: str, /, *, hold: Hold, by: Actor) -> Telling:
             run = runs("long")[0]
             in_unit_of_work(lambda: records.become(run.id, RunState.ABANDONED, finished_at=clock.now()))
             with unit_of_work():
@@ -344,7 +345,7 @@ class TestRulesAfterwards:
 
     def test_may_be_found_by_the_job_itself(self, app: Flask, no_rules: None) -> None:
         def look(_key: str, /, *, by: Actor, at: datetime) -> Outcome:
-            return Outcome("looked", ["1. one", "2. two"])
+            return Outcome(said("looked"), ["1. one", "2. two"])
 
         runner.perform(Job("look", "", lambda _: [], work=look), Due("k", LONG_AGO), hand=HAND)
 
@@ -431,13 +432,13 @@ class TestLongStatement:
         event.remove(db.engine, "checkout", limit)
 
     def test_ends_a_job_no_more_than_the_rules_after_it(self, app: Flask) -> None:
-        def work(_key: str, /, *, by: Actor, at: datetime) -> str:
-            return think()
+        def work(_key: str, /, *, by: Actor, at: datetime) -> Telling:
+            return said(think())
 
-        def batches(_key: str, /, *, hold: Hold, by: Actor) -> str:
-            def batch() -> str:
+        def batches(_key: str, /, *, hold: Hold, by: Actor) -> Telling:
+            def batch() -> Telling:
                 hold()
-                return think()
+                return said(think())
 
             return in_unit_of_work(batch)
 
@@ -454,7 +455,7 @@ class TestLongStatement:
         ran = [runner.perform(job, Due("a", clock.now()), hand=HAND) for job in (short, long)]
 
         del app.extensions["after_posting_job"]
-        assert [(one.text, one.broken) for one in ran] == [("thought", ("thought",))] * 2
+        assert [(str(one.text), one.broken) for one in ran] == [("thought", ("thought",))] * 2
         with pytest.raises(DBAPIError, match="statement timeout"):
             in_unit_of_work(think)
 

@@ -36,7 +36,7 @@ def program(app: Flask) -> None:
 
 def run(on: date, *, days_later: int = 0) -> str:
     with unit_of_work():
-        return jobs.check_reserves(on, by=BY, at=AT + (on - TODAY) + days_later * DAY)
+        return str(jobs.check_reserves(on, by=BY, at=AT + (on - TODAY) + days_later * DAY))
 
 
 class TestCheckReserves:
@@ -82,10 +82,10 @@ class TestClosePastPlanYears:
             old, new = make.listed(provider, name="Old", plan_year=THIS_YEAR), make.listed(provider, name="New")
         for on, words in (
             (date(2026, 12, 31), "0 versions closed"),
-            (date(2027, 1, 1), "1 versions closed"),
+            (date(2027, 1, 1), "1 version closed"),
             (date(2027, 1, 1), "0 versions closed"),
         ):
             with unit_of_work():
-                assert jobs.close_past_plan_years(on, by=BY, at=AT) == words
+                assert str(jobs.close_past_plan_years(on, by=BY, at=AT)) == words
 
         assert (old.state, new.state) == (VersionState.CLOSED, VersionState.LISTED)

@@ -19,10 +19,11 @@ from app import create_app
 from exchange.identity.actors import Actor
 from exchange.scheduler.jobs import Due
 from exchange.scheduler.process import Scheduler
+from exchange.scheduler.telling import Telling
 from tests.support.scheduling import on_keys, work_of
 
 
-def slowly(key: str, /, *, by: Actor, at: datetime) -> str:
+def slowly(key: str, /, *, by: Actor, at: datetime) -> Telling:
     """Work that takes a moment."""
     time.sleep(0.05)
     return work_of(key, by=by, at=at)

@@ -19,18 +19,19 @@ from exchange.database import db, unit_of_work
 from exchange.identity.actors import Actor
 from exchange.scheduler.jobs import Due, Hold, Job, daily
 from exchange.scheduler.records import JobRun
+from exchange.scheduler.telling import Telling, said
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 BATCHES = 3
 
 
-def work_of(key: str, /, *, by: Actor, at: datetime) -> str:
+def work_of(key: str, /, *, by: Actor, at: datetime) -> Telling:
     """One piece of work, counted."""
     audit.record("test.worked", f"key:{key}", by=by, at=at)
-    return f"worked on {key}"
+    return said("worked on %(key)s", key=key)
 
 
-def day_of(on: date, /, *, by: Actor, at: datetime) -> str:
+def day_of(on: date, /, *, by: Actor, at: datetime) -> Telling:
     """One day's work, counted."""
     return work_of(on.isoformat(), by=by, at=at)
 
@@ -49,7 +50,7 @@ def runs(name: str) -> list[JobRun]:
 
 
 def on_keys(
-    name: str, keys: Sequence[str], work: Callable[..., str] = work_of, *, order: int = 50, posts: bool = False
+    name: str, keys: Sequence[str], work: Callable[..., Telling] = work_of, *, order: int = 50, posts: bool = False
 ) -> Job:
     """A job with these keys to do; each is due as long as it is not worked on."""
     return Job(name, "Works.", _undone(keys), work=work, order=order, posts=posts)
@@ -58,13 +59,13 @@ def on_keys(
 def in_batches(name: str, key: str) -> Job:
     """A long job: some batches of one key, each in a unit of work of its own."""
 
-    def batches(key: str, /, *, hold: Hold, by: Actor) -> str:
+    def batches(key: str, /, *, hold: Hold, by: Actor) -> Telling:
         for number in range(1, BATCHES + 1):
             with unit_of_work():
-                hold(f"{number} of {BATCHES}")
+                hold(said("%(number)s of %(total)s", number=number, total=BATCHES))
                 if worked()[f"{key}.{number}"] == 0:
                     work_of(f"{key}.{number}", by=by, at=clock.now())
-        return "all batches"
+        return said("all batches")
 
     return Job(name, "Works long.", _undone([key], done=f"{key}.done"), long_work=batches)
 

@@ -320,7 +320,7 @@ class TestJob:
 
         newest = seals.latest()
         assert newest is not None
-        assert (ran.text, ring.published()) == ("4 entries sealed", newest.note)
+        assert (str(ran.text), ring.published()) == ("4 entries sealed", newest.note)
 
 
 class TestCosign:
