@@ -118,12 +118,13 @@ def told(
     """These windows as a worker is told of them whose choices these are, by plan year."""
     found = []
     for window in open_:
+        cause = windows.cause_of(window, policy)
         year = plan_year_for(window, policy=policy, at=at)
         chosen = standing.get(year)
         found.append(
             OpenWindow(
                 id=window.id,
-                cause=policy.cause(window.cause).name if window.cause is not None else None,
+                cause=cause.name if cause is not None else None,
                 plan_year=year,
                 closes_at=window.closes_at,
                 left=window.closes_at - at,

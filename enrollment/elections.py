@@ -148,11 +148,11 @@ def effective_instant(window: EnrollmentWindow, *, policy: Policy, at: datetime)
     """From which instant a choice made now in this window counts."""
     if window.effective_at is not None:
         return window.effective_at
-    assert window.cause is not None and window.event_on is not None, "a special window has a cause and an event"
-    rule = policy.cause(window.cause).effective
+    cause = windows.cause_of(window, policy)
+    assert cause is not None and window.event_on is not None, "a special window has a cause and an event"
     chosen_on = local_date(at, policy.zone)
     return calendar.first_instant(
-        calendar.effective_on(rule, event_on=window.event_on, chosen_on=chosen_on), policy.zone
+        calendar.effective_on(cause.effective, event_on=window.event_on, chosen_on=chosen_on), policy.zone
     )
 
 

@@ -30,7 +30,7 @@ from exchange.ledger import journal
 from exchange.ledger.accounts import AccountKind, LedgerAccount, LedgerBalance, Line, open_lines
 from exchange.ledger.journal import Posting, Transfer
 from exchange.money import Unit, format_dollars, format_minutes, share_down
-from exchange.policy.document import Policy
+from exchange.policy.document import Component, Policy
 
 # State → the states it may become. Nothing else sets a state.
 STEPS = {
@@ -156,6 +156,11 @@ def _asked(account_ids: Collection[int]) -> dict[tuple[int | None, str], int]:
     return {(id_, component): int(minutes) for id_, component, minutes in db.session.execute(rows)}
 
 
+def kind_of(code: str, policy: Policy) -> Component | None:
+    """The kind of leave as this law has it; None for one that only an earlier law knew: workers may have it still."""
+    return next((component for component in policy.components if component.code == code), None)
+
+
 def cash_value(leave: Leave, minutes: int) -> int:
     """What ``minutes`` of it are worth in cents, rounded down; the last minute takes all that is left."""
     return share_down(leave.cents, minutes, leave.minutes)
@@ -166,8 +171,8 @@ def cash_value(leave: Leave, minutes: int) -> int:
 
 def refusal_to_ask(account_id: int, wanted: TimeOff, *, policy: Policy) -> Refusal | None:
     """Why such a request is not taken; None when it is."""
-    component = policy.component(wanted.component)
-    if Unit.MIN not in component.units:
+    component = kind_of(wanted.component, policy)
+    if component is not None and Unit.MIN not in component.units:
         return NotLeave(_l("%(name)s is no leave: it has no hours.", name=component.name), field="component")
     if wanted.last_day < wanted.first_day:
         return BadDays(_l("The last day lies before the first."), field="last_day")
@@ -237,9 +242,11 @@ def due_on(request: LeaveRequest, policy: Policy) -> date:
 def held_for(request: LeaveRequest, leave: Mapping[str, Leave], policy: Policy) -> Leave | None:
     """Which of the worker's leave the request asks for; None: it is gone.
 
-    What a switch put into a like component is found there.
+    What a switch put into a like component is found there. What the policy no longer knows stays what it is.
     """
-    return leave.get(request.component) or leave.get(policy.component(request.component).like or "")
+    component = kind_of(request.component, policy)
+    like = component.like if component is not None else None
+    return leave.get(request.component) or leave.get(like or "")
 
 
 def holder_of(request: LeaveRequest, held: Leave | None) -> int:

@@ -37,7 +37,9 @@ class Plan:
         _, present = law.on(today)
         self.exchange_id = exchange_id()
         self._policies = dict(zip(law.ids, law.policies, strict=True))
-        self._natures = {component.code: component.nature for component in present.components}
+        # A package may have what the law of today no longer knows: that is still what it was.
+        policies = (*law.policies, present)
+        self._natures = {component.code: component.nature for policy in policies for component in policy.components}
         self._plan_year = plan_year_of(present, today).id
         self._splits: dict[int, Split] = {}
         self._shares: dict[int, tuple[int, ...]] = {}

@@ -185,10 +185,12 @@ def requests_shown(requests: Sequence[LeaveRequest], *, policy: Policy, by: Acto
 
 def _shown(one: LeaveRequest, worker: str, held: Leave | None, *, policy: Policy, by: Actor) -> RequestShown:
     suffices = held is not None and held.minutes >= one.minutes
+    code = held.component if held else one.component
+    component = leave.kind_of(code, policy)
     return RequestShown(
         id=one.id,
         worker=worker,
-        leave=policy.component(held.component if held else one.component).name,
+        leave=component.name if component is not None else code,
         minutes=one.minutes,
         first_day=one.first_day,
         last_day=one.last_day,

@@ -63,6 +63,7 @@ def provider_events(policy: Policy) -> list[Event]:
         .group_by(d.provider_id, d.becomes)
     )
     decided_at = {(provider_id, state): instant for provider_id, state, instant in db.session.execute(decided)}
+    may_leave = {tier.code for tier in policy.reserves.ladder if tier.may_leave_at_once}
     events = []
     rows = select(Provider.organization_id, Provider.state, Provider.tier, Provider.tier_since).order_by(
         Provider.organization_id
@@ -72,8 +73,7 @@ def provider_events(policy: Policy) -> list[Event]:
         instant = decided_at.get((provider_id, state))
         if trigger is not None and instant is not None and (cause := policy.cause_for(trigger)):
             events.append(Event(provider_id, cause, local_date(instant, policy.zone)))
-        may_leave = tier is not None and policy.reserves.tier(tier).may_leave_at_once
-        if may_leave and tier_since is not None and (cause := policy.cause_for(Trigger.PROVIDER_RESTRICTED)):
+        if tier in may_leave and tier_since is not None and (cause := policy.cause_for(Trigger.PROVIDER_RESTRICTED)):
             events.append(Event(provider_id, cause, tier_since))
     return events
 

@@ -19,6 +19,7 @@ from exchange.database import db, insert_or_ignore
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import invariants
+from exchange.policy import versions
 from exchange.policy.document import Cause, Policy
 from exchange.web.filters import moment
 
@@ -136,6 +137,17 @@ def open_special(
     audit.record(
         "window.opened", f"cause:{cause.code}", by=by, at=at, facts=f"accounts={len(rows)} event_on={event_on}"
     )
+
+
+def cause_of(window: EnrollmentWindow, policy: Policy) -> Cause | None:
+    """The cause of a special enrollment; None of an open one.
+
+    What the law of today no longer knows is as it was when the window was opened: that never moves.
+    """
+    if window.cause is None:
+        return None
+    known = next((cause for cause in policy.causes if cause.code == window.cause), None)
+    return known or versions.at_instant(window.published_at).cause(window.cause)
 
 
 @invariants.rule(11, _l("no election is accepted outside its window"))

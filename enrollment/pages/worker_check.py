@@ -62,7 +62,10 @@ def show() -> str:
         next_at=statement_times.next_after(me.at, me.policy),
         steps=check_words.CHECKS,
         settings=settings_of(me.account.id, me.account.number, newest, names),
-        files=[FileShown(one.id, names[one.component], one.unit.value, names[one.provider]) for one in own],
+        files=[
+            FileShown(one.id, names.get(one.component, one.component), one.unit.value, names[one.provider])
+            for one in own
+        ],
         units=check_words.LABELS,
         regulators=regulators(),
     )

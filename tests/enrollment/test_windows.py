@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from flask import Flask
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import DBAPIError
 
-from enrollment import windows
+from enrollment import choosing, windows
 from enrollment.models import BenefitAccount, Election, ElectionState, EnrollmentWindow, WindowKind
 from exchange import calendar
 from exchange.database import core, db, in_unit_of_work, unit_of_work
@@ -144,6 +145,18 @@ class TestOpenSpecial:
         special = select(EnrollmentWindow.event_on).where(EnrollmentWindow.kind == WindowKind.SPECIAL)
         found = db.session.execute(special.order_by(EnrollmentWindow.event_on)).scalars().all()
         assert found == [date(2026, 12, 1), date(2026, 12, 2)]
+
+    def test_of_a_cause_that_a_new_law_dropped_lets_choose_as_it_did_when_it_was_opened(self, town: Town) -> None:
+        ada = town.member("Ada", package_id=town.harbor)
+        open_special(town, ada, date(2026, 12, 1))
+        account = db.session.get_one(BenefitAccount, ada)
+        before = choosing.open_windows(account, policy=town.policy, at=WHILE_OPEN)
+
+        town.policy = replace(town.policy, causes=())
+
+        assert choosing.open_windows(account, policy=town.policy, at=WHILE_OPEN) == before
+        assert before[0].cause is not None
+        town.choose(ada, town.valley, special=True, plan_year=before[0].plan_year)
 
     def test_of_nobody_writes_nothing(self, town: Town) -> None:
         cause = town.policy.cause_for(Trigger.PACKAGE_CHANGED)
