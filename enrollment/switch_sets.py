@@ -352,18 +352,19 @@ def mark_carried_out(at: datetime) -> None:
 def redirect_later_orders() -> None:
     """What is ordered for the batch's workers for a later day begins where they are now; who is there already stays."""
     order, now = core(Switch), batch.c
-    theirs = order.c.benefit_account_id.in_(select(now.benefit_account_id))
     # Written out: so both engines know the index of those that were not given up.
     waits = and_(
         order.c.state == literal_column("'ordered'", Text), order.c.state != literal_column("'abandoned'", Text)
     )
-    is_his = now.benefit_account_id == order.c.benefit_account_id
-    is_there = exists().where(is_his, now.to_package_id == order.c.to_package_id)
-    places = [select(column).where(is_his).scalar_subquery() for column in (now.to_provider_id, now.to_package_id)]
-    done_with = select(order.c.election_id).where(theirs, waits, is_there)
+    # A sum, so that SQLite cannot begin with the switches of everybody and look each of them up in the batch.
+    theirs = and_(order.c.benefit_account_id == now.benefit_account_id + 0, waits)
+    there, elsewhere = (order.c.to_package_id == now.to_package_id), (order.c.to_package_id != now.to_package_id)
+    done_with = select(order.c.election_id).select_from(order).join(batch, theirs).where(there)
     for statement in (
-        update(order).where(theirs, waits, ~is_there).values(from_provider_id=places[0], from_package_id=places[1]),
+        update(order)
+        .where(theirs, elsewhere)
+        .values(from_provider_id=now.to_provider_id, from_package_id=now.to_package_id),
         update(core(Election)).where(Election.id.in_(done_with)).values(state=ElectionState.CARRIED_OUT),
-        update(order).where(theirs, waits, is_there).values(state=SwitchState.ABANDONED, reason="there already"),
+        update(order).where(theirs, there).values(state=SwitchState.ABANDONED, reason="there already"),
     ):
         db.session.execute(statement)

@@ -169,7 +169,10 @@ def _order(which: ColumnElement[bool], *, window_id: int | None, at: datetime) -
     names += ["from_package_id", "to_package_id", "to_provider_id", "to_version_id", "window_id", "state", "ordered_at"]
     values = (literal(window_id, BigInteger), literal(SwitchState.ORDERED.value), literal(at, Instant))
     known = [column for column in c.c if column.name != "effective_at"]
-    rows = select(literal(SwitchCause.ELECTION.value), _free_instant(c), *known, *values).where(true())
+    taken = _taken_instants(which)
+    free = cast(func.coalesce(taken.c.last + 1, cast(c.c.effective_at, BigInteger)), Instant)
+    rows = select(literal(SwitchCause.ELECTION.value), free, *known, *values)
+    rows = rows.outerjoin_from(c, taken, taken.c.election_id == c.c.id).where(true())
     orders = insert(core(Switch)).from_select(names, rows).execution_options(preserve_rowcount=True)
     result = db.session.execute(orders)
     stays = chosen.where(~changes).with_only_columns(e.id)
@@ -182,18 +185,20 @@ def _order(which: ColumnElement[bool], *, window_id: int | None, at: datetime) -
     return rows_of(result)
 
 
-def _free_instant(chosen: Subquery) -> ColumnElement[datetime]:
-    """When an order takes effect: as it was chosen, or right after the worker's last one of the same instant.
+def _taken_instants(which: ColumnElement[bool]) -> Subquery:
+    """The elections (``election_id``) at whose instant the worker has a switch already, and ``last``, the latest of
+    those: his order takes effect right after it.
 
     A court's order or an error of the exchange counts from its own day, for which he may have been switched before.
+    All are found at once: asked for each order anew, PostgreSQL would read the orders just written each time.
     """
-    s, wanted = Switch, cast(chosen.c.effective_at, BigInteger)
-    there = cast(s.effective_at, BigInteger)
+    e, s = Election, Switch
+    wanted, there = cast(e.effective_at, BigInteger), cast(s.effective_at, BigInteger)
     # Written out: so both engines know the index of those that were not given up.
     stands = s.state != literal_column("'abandoned'", Text)
-    same = (there >= wanted) & (there < wanted + _MICROSECONDS) & (s.benefit_account_id == chosen.c.benefit_account_id)
-    last = select(func.max(there)).where(same, stands).scalar_subquery()
-    return cast(func.coalesce(last + 1, wanted), Instant)
+    same = (s.benefit_account_id == e.benefit_account_id) & (there >= wanted) & (there < wanted + _MICROSECONDS)
+    found = select(e.id.label("election_id"), func.max(there).label("last")).join(s, same & stands)
+    return found.where(e.state == ElectionState.STANDING, which).group_by(e.id).subquery("taken")
 
 
 def abandon(switch: Switch, *, reason: str, by: Actor, at: datetime) -> None:
