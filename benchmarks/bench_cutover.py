@@ -183,20 +183,21 @@ def main() -> None:
             tell("cutover_postgresql_two_connections", **_two_at_once())
 
 
-def _gathered(workers: int) -> Crowd:
+def _gathered(workers: int) -> tuple[Crowd, float]:
+    """A crowd whose choices are orders, and how many seconds it took to order them."""
     crowd = gather(workers)
     window = db.session.get_one(EnrollmentWindow, crowd.window_id)
-    in_unit_of_work(lambda: switching.order_window(window, by=BY, at=CLOSED))
-    return crowd
+    return crowd, _seconds(lambda: switching.order_window(window, by=BY, at=CLOSED))
 
 
 def _carried(engine: str, workers: int, *, compares: bool) -> Figures:
     with application(engine):
-        crowd = _gathered(workers)
+        crowd, order_seconds = _gathered(workers)
         if compares:
             in_unit_of_work(_prepare_raw)
         figures = apart(lambda: _carry_all(crowd, compares=compares))
         window = db.session.get_one(EnrollmentWindow, crowd.window_id)
+        figures["order_seconds"] = round(order_seconds, 2)
         figures["settlement_seconds"] = _seconds(lambda: cutover.finish(window, by=BY, at=EFFECTIVE))
         broken = invariants.broken()
         assert not broken, broken
@@ -254,7 +255,7 @@ def _log_position() -> float:
     return float(position)
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     in_unit_of_work(work)
     return time.perf_counter() - began
@@ -283,7 +284,7 @@ def _raw_batch(statements: Sequence[str], first: int) -> None:
 def _two_at_once() -> Figures:
     """One process carries out a batch, then two do one each at the same moment: how many times as fast that is."""
     with application("postgresql"):
-        crowd = _gathered(3 * (ROUNDS + 1) * BATCH)
+        crowd, _ = _gathered(3 * (ROUNDS + 1) * BATCH)
         db.session.remove()
         db.engine.dispose()
         fork = get_context("fork")
