@@ -245,10 +245,16 @@ def _holdings(filings: Mapping[int, tuple[int, date]]) -> dict[int | None, dict[
 
 
 def _last_check_ids(provider_ids: Collection[int] | None) -> Subquery:
+    """The check that counts: the last of the latest day. One made up for an earlier day says nothing of today."""
     c = ReserveCheck
-    return (
-        select(func.max(c.id).label("id")).where(_among(c.provider_id, provider_ids)).group_by(c.provider_id).subquery()
+    latest = (
+        select(c.provider_id, func.max(c.on_date).label("on_date"))
+        .where(_among(c.provider_id, provider_ids))
+        .group_by(c.provider_id)
+        .subquery()
     )
+    of_that_day = (latest.c.provider_id == c.provider_id) & (latest.c.on_date == c.on_date)
+    return select(func.max(c.id).label("id")).join(latest, of_that_day).group_by(c.provider_id).subquery()
 
 
 def _previous_tiers(provider_ids: Collection[int] | None) -> dict[int, str]:

@@ -169,6 +169,22 @@ class TestCheck:
         assert (kept.late, kept.tier) == (True, "restricted")
         assert (provider.tier, provider.takes_new_members) == ("strong", True)
 
+    def test_made_up_for_takes_no_hysteresis_away(self, provider: Provider) -> None:
+        with unit_of_work():
+            make.file_cash(provider, 11_000, at=AT + 2 * DAY, as_of=TODAY + 2 * DAY)
+        assert provider.tier == "watch"
+
+        check(TODAY + DAY, late=True)  # by the filing of that day it was strong
+        assert reserve_standing.latest_checks()[provider.organization_id].tier == "watch"
+        with unit_of_work():
+            make.file_cash(provider, 12_600, at=AT + 3 * DAY, as_of=TODAY + 3 * DAY)
+
+        # 126 % is adequate, but who climbs there has to reach 2 % more.
+        assert provider.tier == "watch"
+        with unit_of_work():
+            make.file_cash(provider, 12_700, at=AT + 4 * DAY, as_of=TODAY + 4 * DAY)
+        assert provider.tier == "adequate"
+
     def test_keeps_a_history_for_the_chart(self, provider: Provider) -> None:
         check()
         check(TODAY + DAY)
