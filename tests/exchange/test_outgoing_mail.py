@@ -229,5 +229,5 @@ class TestPage:
         page = client.get("/operator/letters?state=waiting").text
 
         assert words in page
-        assert "The mail server refused 1 of them, which is tried again later." in page
+        assert "1 letter waits to be sent. The mail server refused 1 of them, which is tried again later." in page
         assert "No letters" in client.get("/operator/letters?state=given_up").text
