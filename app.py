@@ -21,6 +21,7 @@ import enrollment.jobs
 import enrollment.liability_jobs
 import enrollment.pages
 import enrollment.reckoning_jobs
+import exchange.audit_jobs
 import exchange.bundle_jobs
 import exchange.commands
 import exchange.jobs
@@ -48,6 +49,7 @@ IMPORTERS = (providers.commands.IMPORTERS, enrollment.commands.IMPORTERS)
 # Importing these modules declares the jobs: see exchange/scheduler/jobs.py.
 JOBS = (
     exchange.jobs,
+    exchange.audit_jobs,
     exchange.sealing_jobs,
     exchange.bundle_jobs,
     providers.jobs,

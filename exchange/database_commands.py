@@ -10,8 +10,9 @@ from typing import Final
 import click
 from flask.cli import with_appcontext
 
-from exchange import grants
-from exchange.database import db, is_sqlite
+from exchange import audit_chain, grants
+from exchange.database import allow_long_statements, db, is_sqlite
+from exchange.progress import Progress
 
 
 @click.command("grants")
@@ -45,4 +46,26 @@ def backup_command(path: Path) -> None:
     click.echo(f"Written to {path}. Keep the folder SEAL_KEYS apart from it.")
 
 
-COMMANDS: Final[list[click.Command]] = [backup_command, grants_command]
+@click.group("audit-log")
+def audit_log_group() -> None:
+    """The audit log: who did what, when and why."""
+
+
+@audit_log_group.command("check")
+@with_appcontext
+def check_audit_log_command() -> None:
+    """Is it still what it was? Hash all of it anew, and compare with what the journal says. Exit status 1 if not."""
+    allow_long_statements()
+    with Progress("events read") as tell:
+        checked = audit_chain.check(tell=tell)
+    for finding in checked.broken:
+        click.echo(finding)
+    click.echo(
+        f"{checked.events:,} events lead to {checked.links:,} links of the chain. What came since is not in it yet."
+    )
+    if checked.broken:
+        click.echo("The audit log is not what it was.", err=True)
+        raise click.exceptions.Exit(1)
+
+
+COMMANDS: Final[list[click.Command]] = [audit_log_group, backup_command, grants_command]
