@@ -79,14 +79,13 @@ def provider_events(policy: Policy) -> list[Event]:
 
 
 def open_for_event(event: Event, *, policy: Policy, by: Actor, at: datetime) -> int:
-    """Open the special enrollment of every member of the provider; returns for how many."""
+    """Open the special enrollment of every member of the provider; returns how many are new."""
     members = _accounts_where(Membership.provider_id == event.provider_id)
-    windows.open_special(members, cause=event.cause, event_on=event.event_on, policy=policy, by=by, at=at)
-    return len(members)
+    return windows.open_special(members, cause=event.cause, event_on=event.event_on, policy=policy, by=by, at=at)
 
 
 def open_for_first_contributions(*, policy: Policy, by: Actor, at: datetime) -> int:
-    """Open the window of each worker whose first money came in and is held by the exchange."""
+    """Open the window of each worker whose first money is held by the exchange; returns how many are new."""
     cause = policy.cause_for(Trigger.FIRST_CONTRIBUTION)
     if cause is None:
         return 0
@@ -98,8 +97,7 @@ def open_for_first_contributions(*, policy: Policy, by: Actor, at: datetime) -> 
     )
     accounts = _accounts_where((Membership.provider_id == exchange_id()) & paid & ~had_one)
     today = local_date(at, policy.zone)
-    windows.open_special(accounts, cause=cause, event_on=today, policy=policy, by=by, at=at)
-    return len(accounts)
+    return windows.open_special(accounts, cause=cause, event_on=today, policy=policy, by=by, at=at)
 
 
 def _accounts_where(condition: ColumnElement[bool]) -> Sequence[int]:

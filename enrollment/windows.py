@@ -15,7 +15,7 @@ from sqlalchemy import or_, select
 
 from enrollment.models import BenefitAccount, Election, EnrollmentWindow, WindowKind
 from exchange import audit, calendar
-from exchange.database import db, insert_or_ignore
+from exchange.database import db, insert_or_ignore, rows_of
 from exchange.errors import Refusal
 from exchange.identity.actors import Actor
 from exchange.ledger import invariants
@@ -114,10 +114,10 @@ def refusal_to_choose(window: EnrollmentWindow, at: datetime) -> Refusal | None:
 
 def open_special(
     account_ids: Sequence[int], *, cause: Cause, event_on: date, policy: Policy, by: Actor, at: datetime
-) -> None:
-    """Open a special enrollment of one cause for some workers; for the same event it opens once."""
+) -> int:
+    """Open a special enrollment of one cause for some workers, once for the same event; returns how many are new."""
     if not account_ids:
-        return
+        return 0
     dates = calendar.special_window(policy, cause, event_on)
     year = calendar.plan_year_of(policy, max(event_on, dates.opens_on))
     rows = [
@@ -133,10 +133,11 @@ def open_special(
         }
         for account_id in account_ids
     ]
-    db.session.execute(insert_or_ignore(EnrollmentWindow).rows(), rows)
-    audit.record(
-        "window.opened", f"cause:{cause.code}", by=by, at=at, facts=f"accounts={len(rows)} event_on={event_on}"
-    )
+    opened = rows_of(db.session.execute(insert_or_ignore(EnrollmentWindow).rows(), rows))
+    if opened:
+        facts = f"accounts={opened} event_on={event_on}"
+        audit.record("window.opened", f"cause:{cause.code}", by=by, at=at, facts=facts)
+    return opened
 
 
 def cause_of(window: EnrollmentWindow, policy: Policy) -> Cause | None:

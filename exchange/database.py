@@ -392,7 +392,7 @@ class _PassingOver:
 
     def rows(self) -> Any:
         """For rows given as parameters."""
-        return self._insert.on_conflict_do_nothing()
+        return self._insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
     def from_select(self, columns: list[str], rows: Any) -> Any:
         """For rows given by a SELECT; on SQLite it needs a WHERE, or ON is read as a join's."""

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from enrollment import elections
+from enrollment import elections, special
 from enrollment.models import BenefitAccount, ElectionState, EnrollmentWindow
 from exchange.audit import AuditEvent
 from exchange.database import db, unit_of_work
@@ -86,10 +86,15 @@ def acted() -> tuple[list[tuple[str | None, str]], int, int, int]:
     )
 
 
-def ran() -> list[RunState]:
-    """What comes of the scheduler's look for providers whose members may leave at once."""
+def looked() -> list[runner.Ran]:
+    """The scheduler's look for providers whose members may leave at once."""
     among = [scheduler_jobs.called("open-special-windows")]
-    return [ran.state for ran in runner.run_due(runner.Hand("test"), among=among)]
+    return list(runner.run_due(runner.Hand("test"), among=among))
+
+
+def ran() -> list[RunState]:
+    """What comes of that look."""
+    return [ran.state for ran in looked()]
 
 
 def may_leave() -> set[int | None]:
@@ -148,3 +153,16 @@ class TestFall:
         assert ran() == []
         assert cid in may_leave()
         assert len(may_leave()) == 2
+
+    def test_tells_how_many_may_leave_now_who_could_not_before(self, town: Town) -> None:
+        file(town, town.valley, 80_000)
+        with unit_of_work():
+            (event,) = special.provider_events(town.policy)
+            assert special.open_for_event(event, policy=town.policy, by=BY, at=WHILE_OPEN) == 1
+        ada = town.member("Ada", package_id=town.valley)
+
+        assert [str(one.text) for one in looked()] == ["1 window opened"]
+
+        assert ada in may_leave()
+        opened = select(AuditEvent.facts).where(AuditEvent.action == "window.opened").order_by(AuditEvent.id)
+        assert [str(facts).split()[0] for facts in db.session.scalars(opened)] == ["accounts=1", "accounts=1"]
