@@ -90,9 +90,11 @@ def rehearse_command(plan_year: str, *, tries: bool) -> None:
     report = dry_run.conservation(rehearsed)
     names = organizations.names_of({line.organization_id for line in report.lines})
     click.echo(f"{rehearsed.workers:,} workers change package, {rehearsed.of_others:,} of them provider")
-    for line in report.lines:
+    components = {component.code: component.name for component in policy.components}
+    for line in dry_run.by_name(report.lines, organizations=names, policy=policy):
         sums = [format_amount(amount, line.unit) for amount in (line.before, line.leaves, line.comes, line.after)]
-        click.echo(f"{names[line.organization_id]}, {line.component}: {sums[0]} - {sums[1]} + {sums[2]} = {sums[3]}")
+        what = f"{names[line.organization_id]}, {components.get(line.component, line.component)}"
+        click.echo(f"{what}: {sums[0]} - {sums[1]} + {sums[2]} = {sums[3]}")
     for unit, (before, after) in report.totals.items():
         click.echo(f"all together: {format_amount(before, unit)} before, {format_amount(after, unit)} after")
     is_well = report.holds

@@ -92,6 +92,18 @@ def summed(lines: list[Line]) -> Conservation:
     return Conservation(lines, units)
 
 
+def by_name(lines: list[Line], *, organizations: Mapping[int, str], policy: Policy) -> list[Line]:
+    """The lines as somebody looks for them: organizations by name, components as the policy lists them. Pure."""
+    rank = {component.code: number for number, component in enumerate(policy.components)}
+
+    def place(line: Line) -> tuple[str, int, int, str, bool]:
+        name = organizations[line.organization_id]
+        component = rank.get(line.component, len(rank))
+        return name.casefold(), line.organization_id, component, line.component, line.unit is not Unit.USD
+
+    return sorted(lines, key=place)
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """What came of one batch that was carried out and rolled back: so many workers; sums by unit of what they have."""

@@ -155,7 +155,8 @@ def rehearse(plan_year: str) -> Response:
     policy = _policy_of(window)
     asked = reckoned.asked(window, ReckoningKind.REHEARSAL)
     found, report = _rehearsed(window, asked, at)
-    ids = {line.organization_id for line in report.lines}
+    names = organizations.names_of({line.organization_id for line in report.lines})
+    lines = dry_run.by_name(report.lines, organizations=names, policy=policy)
     page = render_template(
         "operator/rehearsal.html",
         window=window,
@@ -164,9 +165,9 @@ def rehearse(plan_year: str) -> Response:
         asked=asked,
         rehearsal=found,
         report=report,
-        changed=[line for line in report.lines if line.leaves or line.comes][:MOST_LINES],
+        changed=[line for line in lines if line.leaves or line.comes][:MOST_LINES],
         page=tables.page_of(found.moves, number=tables.asked_page(), per_page=PER_PAGE),
-        names=organizations.names_of(ids),
+        names=names,
         components={component.code: component.name for component in policy.components},
     )
     return reckoned.answer(page, asked)
@@ -193,7 +194,7 @@ def rehearse_csv(plan_year: str) -> ResponseReturnValue:
     headings = ["organization", "component", "unit", "before", "leaves", "comes", "after"]
     rows = (
         (names[line.organization_id], line.component, line.unit, line.before, line.leaves, line.comes, line.after)
-        for line in report.lines
+        for line in dry_run.by_name(report.lines, organizations=names, policy=_policy_of(window))
     )
     return csv_answer(exports.to_csv(headings, rows), f"cutover-{window.plan_year}.csv")
 

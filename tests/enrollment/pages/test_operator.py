@@ -167,6 +167,26 @@ class TestCutover:
         assert "Harbor Drivers Union" in page
         assert db.session.execute(select(Switch)).first() is None
 
+    def test_is_rehearsed_by_name_on_the_page_in_the_file_and_in_the_terminal(
+        self, operator: FlaskClient, market: Market, cli: Cli
+    ) -> None:
+        market.contribute(market.worker("Ben Ito", package=3))
+        choose(market, 1)
+        year = market.next_year.id
+        page = operator.get(f"/operator/cutover/{year}/rehearsal").text.partition("What would stand where")[2]
+        file = operator.get(f"/operator/cutover/{year}/rehearsal.csv").text
+        told = cli("cutover", "rehearse", year).output
+
+        def places(text: str, *names: str) -> list[int]:
+            return [text.index(name) for name in names]
+
+        assert places(page, "Harbor", "Valley") == sorted(places(page, "Harbor", "Valley"))
+        for text in (file, told):
+            by_name = places(text, "Civic Benefits", "Harbor", "Valley")
+            assert by_name == sorted(by_name)
+        assert "Harbor Drivers Union, Paid leave: $" in told
+        assert "paid_leave" not in told
+
     def test_leads_to_its_settlement_which_sums_to_zero(self, operator: FlaskClient, market: Market) -> None:
         market.switch(1, 1)
         effective_at = market.window.effective_at
