@@ -40,7 +40,7 @@ from exchange.pages import demo
 from exchange.payments import gateway, purposes
 from exchange.payments.local_gateway import LocalGateway
 from exchange.payments.purposes import Purpose
-from exchange.web import log, shell
+from exchange.web import log, shell, watched
 from exchange.web.sparing import SparingFlask
 
 PAGES = (exchange.pages.BLUEPRINTS, providers.pages.BLUEPRINTS, enrollment.pages.BLUEPRINTS)
@@ -80,6 +80,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     remembered.init_app(app)
     log.init_app(app)
     sign_in.init_app(app)
+    watched.init_app(app)
     gateway.init_app(app, LocalGateway() if app.config["LOCAL_BANK"] else None)
     purposes.init_app(app, PURPOSES)
     for blueprint in (blueprint for pages in PAGES for blueprint in pages):

@@ -122,11 +122,15 @@ def shown(provider_id: int, account_ids: Sequence[int]) -> list[Member]:
     return [found[id_] for id_ in account_ids if id_ in found]
 
 
-def everybody(provider_id: int, *, at_once: int = AT_ONCE) -> Iterator[Member]:
-    """All members for a file: a piece at a time, each in a transaction of its own that is over when read."""
-    ids = db.session.execute(members_of(provider_id).order_by(key())).scalars().all()
-    for start in range(0, len(ids), at_once):
-        piece = shown(provider_id, ids[start : start + at_once])
+def ids_of_everybody(provider_id: int) -> Sequence[int]:
+    """The benefit accounts of all members, for a file."""
+    return db.session.execute(members_of(provider_id).order_by(key())).scalars().all()
+
+
+def everybody(provider_id: int, account_ids: Sequence[int], *, at_once: int = AT_ONCE) -> Iterator[Member]:
+    """Them for the file: a piece at a time, each in a transaction of its own that is over when read."""
+    for start in range(0, len(account_ids), at_once):
+        piece = shown(provider_id, account_ids[start : start + at_once])
         db.session.rollback()
         yield from piece
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from exchange.audit import AuditEvent
 from exchange.calendar import first_instant
@@ -63,6 +63,12 @@ def stretch(wanted: Wanted, *, zone: str, before: int | None = None, after: int 
     more_older, found = len(found) > PER_PAGE, found[:PER_PAGE]
     newer = found[0].id if found and before is not None else None
     return Stretch(found, found[-1].id if more_older else None, newer)
+
+
+def how_many(wanted: Wanted, *, zone: str, at_most: int) -> int:
+    """How many ``everything`` gives."""
+    found = _selected(wanted, zone=zone).with_only_columns(AuditEvent.id).limit(at_most).subquery()
+    return db.session.execute(select(func.count()).select_from(found)).scalar_one()
 
 
 def everything(wanted: Wanted, *, zone: str, at_most: int) -> Iterator[Row[Any]]:

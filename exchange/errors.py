@@ -16,11 +16,13 @@ class Refusal(Exception):
 
     ``code`` is stable and machine-readable (``window_closed``); ``sentence`` is for the reader and
     may be a lazily translated string; ``status`` is the HTTP status that a page or the API answers.
-    ``details`` are plain values for the API (never personal data of somebody else).
+    ``details`` are plain values for the API (never personal data of somebody else). ``retry_after``: in how many
+    seconds it may go otherwise, where that is known.
     """
 
     code = "refused"
     status = 422
+    retry_after: int | None = None
 
     def __init__(self, sentence: str | LazyString, **details: Any) -> None:
         super().__init__(sentence)

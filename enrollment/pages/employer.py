@@ -13,9 +13,8 @@ from sqlalchemy import Select, select
 from enrollment import contributions, employed, employers
 from enrollment.contribution_rules import retold
 from enrollment.models import BenefitAccount, Contribution, Remittance, RemittanceState
-from exchange import clock
+from exchange import clock, exports
 from exchange.database import db, in_unit_of_work
-from exchange.exports import to_csv
 from exchange.identity import access
 from exchange.identity.actors import Audience
 from exchange.identity.organizations import Organization
@@ -27,6 +26,7 @@ from exchange.payments.payments import PaymentState
 from exchange.policy import versions
 from exchange.web import tables
 from exchange.web.audiences import audience_blueprint
+from exchange.web.downloads import csv_answer
 
 bp = audience_blueprint("employer", __name__, Audience.EMPLOYER, "/employer")
 bp.add_to_nav("home", _l("Overview"), order=10)
@@ -146,12 +146,9 @@ def export(remittance_id: int) -> Response:
         _("Owed, cents"), _("Extra, cents"), _("Late, cents"),
     ]  # fmt: skip
 
-    found_rows = db.session.execute(_lines(found.id))
-    return Response(
-        to_csv(headings, (list(row)[1 : len(headings) + 1] for row in found_rows)),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="remittance-{found.id}.csv"'},
-    )
+    lines = db.session.execute(_lines(found.id)).all()
+    text = exports.to_csv(headings, (list(line)[1 : len(headings) + 1] for line in lines))
+    return csv_answer(text, f"remittance-{found.id}.csv", rows=len(lines))
 
 
 @bp.get("/workers")

@@ -192,11 +192,11 @@ def rehearse_csv(plan_year: str) -> ResponseReturnValue:
     _found, report = _rehearsed(window, asked, at)
     names = organizations.names_of({line.organization_id for line in report.lines})
     headings = ["organization", "component", "unit", "before", "leaves", "comes", "after"]
-    rows = (
+    rows = [
         (names[line.organization_id], line.component, line.unit, line.before, line.leaves, line.comes, line.after)
         for line in dry_run.by_name(report.lines, organizations=names, policy=_policy_of(window))
-    )
-    return csv_answer(exports.to_csv(headings, rows), f"cutover-{window.plan_year}.csv")
+    ]
+    return csv_answer(exports.to_csv(headings, rows), f"cutover-{window.plan_year}.csv", rows=len(rows))
 
 
 def _rehearsed(window: EnrollmentWindow, asked: Asked | None, at: datetime) -> tuple[Rehearsal, Conservation]:

@@ -71,11 +71,12 @@ def as_csv() -> ResponseReturnValue:
         _l("Cents"),
         _l("Minutes of leave"),
     ]
+    account_ids = roster.ids_of_everybody(provider_id)
     rows = (
         (one.name, "••••" + one.number[-4:], one.package, one.since, one.cents, one.minutes)
-        for one in roster.everybody(provider_id)
+        for one in roster.everybody(provider_id, account_ids)
     )
-    return csv_answer(exports.csv_lines(headings, rows), "members.csv")
+    return csv_answer(exports.csv_lines(headings, rows), "members.csv", rows=len(account_ids))
 
 
 # --- requests for leave ---------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def as_csv() -> Response:
         for row in _rows(places, now, tables.asked_sort(dict.fromkeys(SORTS), default="standing"), members)
         for one in [row.place]
     ]  # fmt: skip
-    return csv_answer(exports.to_csv(headings, rows), "providers.csv")
+    return csv_answer(exports.to_csv(headings, rows), "providers.csv", rows=len(rows))
 
 
 def _rows(places: Sequence[Place], now: Occasion, sort: tables.Sort, members: Mapping[int, int]) -> list[Row]:

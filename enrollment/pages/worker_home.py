@@ -194,4 +194,4 @@ def contributions_csv() -> Response:
         (one.employer, one.work_from, one.work_to, one.place, one.cents, one.explanation, one.state.value)
         for one in overview.paid(ids, policy=me.policy)
     ]
-    return csv_answer(exports.to_csv(headings, rows), "contributions.csv")
+    return csv_answer(exports.to_csv(headings, rows), "contributions.csv", rows=len(rows))

@@ -53,4 +53,4 @@ def as_csv() -> Response:
              f"e-{one.entry_id}")
             for part in one.parts
         ]  # fmt: skip
-    return csv_answer(exports.to_csv(headings, rows), "statement.csv")
+    return csv_answer(exports.to_csv(headings, rows), "statement.csv", rows=len(rows))

@@ -66,7 +66,7 @@ def as_csv() -> Response:
         )
         for row in sums.books().rows
     ]  # fmt: skip
-    return csv_answer(exports.to_csv(headings, rows), "books.csv")
+    return csv_answer(exports.to_csv(headings, rows), "books.csv", rows=len(rows))
 
 
 # --- audit log ------------------------------------------------------------------------------------
@@ -95,8 +95,10 @@ def audit_as_csv() -> ResponseReturnValue:
         _l("Number"), _l("When"), _l("Deed"), _l("Subject"), _l("Capacity"), _l("Who"), _l("Reason"), _l("Facts"),
         _l("Request"), _l("Address"),
     ]  # fmt: skip
-    found = audit_log.everything(_wanted(), zone=str(program_zone()), at_most=IN_FILE)
-    return csv_answer(exports.csv_lines(headings, (tuple(row) for row in found)), "audit.csv")
+    wanted, zone = _wanted(), str(program_zone())
+    count = audit_log.how_many(wanted, zone=zone, at_most=IN_FILE)
+    found = audit_log.everything(wanted, zone=zone, at_most=IN_FILE)
+    return csv_answer(exports.csv_lines(headings, (tuple(row) for row in found)), "audit.csv", rows=count)
 
 
 AUDIENCE_WORDS: Final = {

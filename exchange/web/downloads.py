@@ -7,17 +7,23 @@ from itertools import chain
 
 from flask import Response, stream_with_context
 
-
-def csv_answer(text: str | Iterator[str], name: str) -> Response:
-    """A CSV file (see ``exchange.exports``) under the name; in pieces, as they are written, when it comes so."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(text if isinstance(text, str) else _streamed(text), mimetype="text/csv", headers=headers)
+from exchange.web import watched
 
 
-def _streamed(pieces: Iterator[str]) -> Iterable[str]:
-    """The first piece is written before the answer begins: what goes wrong until then is told as on any page."""
-    first = next(pieces, "")
-    return stream_with_context(chain((first,), pieces))
+def csv_answer(text: str | Iterator[str], name: str, *, rows: int) -> Response:
+    """A CSV file (see ``exchange.exports``) under the name; in pieces, as they are written, when it comes so.
+
+    That it is taken, with so many ``rows``, stands in the audit log before it leaves.
+    """
+    # The first piece is written before the answer begins: what goes wrong until then is told as on any page.
+    first = None if isinstance(text, str) else next(text, "")
+    watched.note_file(rows)
+    body = text if first is None else _streamed(first, text)
+    return Response(body, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _streamed(first: str, rest: Iterable[str]) -> Iterable[str]:
+    return stream_with_context(chain((first,), rest))
 
 
 def json_answer(content: bytes, name: str) -> Response:

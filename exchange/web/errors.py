@@ -105,10 +105,11 @@ def init_app(app: Flask) -> None:
 
 def refused(refusal: Refusal) -> ResponseReturnValue:
     """An expected no: its own sentence, code and status."""
-    explanation = Explanation(
-        EXPLANATIONS[refusal.status].title if refusal.status in {403, 404, 503} else REFUSED.title, refusal.sentence
-    )
+    known = EXPLANATIONS[refusal.status] if refusal.status in {403, 404, 429, 503} else REFUSED
+    explanation = Explanation(known.title, refusal.sentence)
     body, status = _answer(refusal.status, explanation, code=refusal.code, details=refusal.details)
+    if refusal.retry_after is not None:
+        return body, status, {"Retry-After": str(refusal.retry_after)}
     return body, status, _RETRY_AFTER if status == 503 else {}
 
 

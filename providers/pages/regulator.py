@@ -162,15 +162,15 @@ def checks_as_csv(provider_id: int) -> Response:
         _l("Required, cents"), _l("Held, cents"), _l("Ratio, basis points"), _l("Tier"), _l("Tier by ratio alone"),
         _l("Filing"), _l("Filing overdue"),
     ]  # fmt: skip
-    rows = (
+    rows = [
         (
             row.on_date, row.cause.value, row.checked_at, "yes" if row.late else "no", row.liabilities_cents,
             row.individual_cents, row.pooled_cents, row.contingency_cents, row.required_cents, row.held_cents,
             row.ratio_bp, row.tier, row.ratio_tier, row.filing_id, "yes" if row.filing_overdue else "no",
         )
         for row in db.session.execute(reserve_standing.checks_of(provider_id))
-    )  # fmt: skip
-    return csv_answer(exports.to_csv(headings, rows), f"checks-{provider_id}.csv")
+    ]  # fmt: skip
+    return csv_answer(exports.to_csv(headings, rows), f"checks-{provider_id}.csv", rows=len(rows))
 
 
 @bp.get("/<int:provider_id>/filings/<int:filing_id>")

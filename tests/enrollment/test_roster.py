@@ -52,7 +52,7 @@ class TestMembers:
     def test_are_the_providers_own_with_what_it_owes_each(self, market: Market) -> None:
         harbor = market.provider_of(market.packages[0])
 
-        (ada,) = roster.everybody(harbor)
+        (ada,) = roster.everybody(harbor, roster.ids_of_everybody(harbor))
 
         assert (ada.name, ada.package) == ("Ada Flores", "Harbor Complete")
         totals = roster.totals_of(harbor)
@@ -67,7 +67,8 @@ class TestMembers:
 
     def test_pages_show_masked_numbers_only(self, client: FlaskClient, market: Market) -> None:
         sign_in(client, market.staff(0))
-        (ada,) = roster.everybody(market.provider_of(market.packages[0]))
+        harbor = market.provider_of(market.packages[0])
+        (ada,) = roster.everybody(harbor, roster.ids_of_everybody(harbor))
 
         for page in ("/provider/members/?sort=-since", "/provider/members/members.csv"):
             text = client.get(page).get_data(as_text=True)

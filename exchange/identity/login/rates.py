@@ -119,6 +119,7 @@ class TooManyTries(Refusal):
 
     code = "too_many_tries"
     status = 429
+    retry_after = 3_600
 
 
 def slow_down(what: str, *, at_most: int) -> None:

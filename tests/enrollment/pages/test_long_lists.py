@@ -52,9 +52,10 @@ class TestMembers:
     def test_are_all_in_the_file_though_it_is_written_in_pieces(self, market: Market) -> None:
         more(market)
         provider_id = market.provider_of(market.packages[0])
-        whole = list(roster.everybody(provider_id))
+        account_ids = roster.ids_of_everybody(provider_id)
+        whole = list(roster.everybody(provider_id, account_ids))
 
-        pieces = list(roster.everybody(provider_id, at_once=1))
+        pieces = list(roster.everybody(provider_id, account_ids, at_once=1))
 
         assert [one.name for one in pieces] == ["Ada Flores", "Ben Ortiz", "Cleo Ray", "Dan Wu"]
         assert pieces == whole
@@ -100,7 +101,7 @@ class TestFile:
             yield str(1 // len(""))
 
         with app.test_request_context("/slow.csv"), pytest.raises(ZeroDivisionError):
-            csv_answer(rows(), "slow.csv")
+            csv_answer(rows(), "slow.csv", rows=1)
 
     def test_is_sent_while_it_is_written(self, app: Flask) -> None:
         written: list[str] = []
@@ -111,7 +112,7 @@ class TestFile:
                 yield piece
 
         with app.test_request_context("/long.csv"):
-            answer = csv_answer(rows(), "long.csv")
+            answer = csv_answer(rows(), "long.csv", rows=3)
 
             assert written == ["first"]
             assert answer.get_data(as_text=True) == "firstsecondthird"
