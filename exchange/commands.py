@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import click
 from flask.cli import with_appcontext
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from exchange import clock, database_commands
+from exchange import clock, database_commands, health
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import login, organizations
@@ -34,7 +34,7 @@ def import_group() -> click.Group:
 
 
 def in_words(command: click.Command) -> click.Command:
-    """Let the command, or each of the group, end with one sentence where the database is away."""
+    """Let the command, or each of the group, end with one sentence where the database is away or not prepared."""
     if isinstance(command, click.Group):
         for one in command.commands.values():
             in_words(one)
@@ -48,7 +48,11 @@ def _in_words(work: Callable[..., Any]) -> Callable[..., Any]:
     def told(*arguments: Any, **given: Any) -> Any:
         try:
             return work(*arguments, **given)
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except (DBAPIError, PoolTimeout) as error:
+            if forgotten := health.unprepared(error):
+                raise click.ClickException(f"{forgotten[0].upper()}{forgotten[1:]}.") from error
+            if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+                raise
             why = str(getattr(error, "orig", error)).strip().partition("\n")[0]
             raise click.ClickException(
                 f"The database does not answer: {why}. What was committed stays; say the command again."

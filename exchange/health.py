@@ -21,6 +21,19 @@ from exchange.scheduler import lease
 
 _VERSION: Final = text("SELECT version_num FROM alembic_version")
 _SCHEMA: Final = text("SELECT current_schema()")
+_IS_MADE: Final = text("SELECT count(*) FROM pg_namespace WHERE nspname = :schema")
+_UNGRANTED: Final = text(
+    """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_class
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+            AND NOT has_table_privilege(oid, 'SELECT')
+    )
+    """
+)
+# What a table, a column or a schema that is not there is called by PostgreSQL; SQLite has words alone.
+_MISSING: Final = frozenset({"42P01", "42703", "3F000"})
+_FORBIDDEN: Final = "42501"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +58,36 @@ def readiness() -> Readiness:
         troubles = [*_behind(version), *_apart(clock.seconds_that_forbid_writing())]
         return Readiness(tuple(troubles), lease.is_held())
     except (DBAPIError, PoolTimeout) as error:
-        return Readiness((f"the database does not answer as it should: {type(error).__name__}",))
+        why = unprepared(error) or f"the database does not answer as it should: {type(error).__name__}"
+        return Readiness((why,))
     finally:
         db.session.rollback()
+
+
+def lacks_grants() -> str | None:
+    """What to type where the program's role may not read each table, as after an upgrade without ``flask grants``.
+
+    Not asked for readiness: between the two the code before the upgrade goes on serving.
+    """
+    return _not_granted() if not is_sqlite() and db.session.execute(_UNGRANTED).scalar_one() else None
+
+
+def unprepared(error: Exception) -> str | None:
+    """What the operator has forgotten, where that is why the database refuses; None where it is something else."""
+    told = getattr(error, "orig", None)
+    state = getattr(told, "sqlstate", None)
+    if state in _MISSING or str(told).startswith(("no such table", "no such column")):
+        return _not_migrated()
+    return _not_granted() if state == _FORBIDDEN else None
+
+
+def _not_migrated() -> str:
+    then = "" if is_sqlite() else ", then flask grants with the name of the program's role"
+    return f"the database is not migrated for this program; as its owner, type flask db upgrade{then}"
+
+
+def _not_granted() -> str:
+    return "the program's role may not do in the database what it must; as its owner, type flask grants with its name"
 
 
 def _elsewhere() -> tuple[str, ...]:
@@ -55,7 +95,10 @@ def _elsewhere() -> tuple[str, ...]:
     wanted = current_app.config["PROGRAM_SCHEMA"]
     if not wanted or is_sqlite() or (present := db.session.execute(_SCHEMA).scalar_one()) == wanted:
         return ()
-    return (f"the first schema on the search path is {present or 'none'}, PROGRAM_SCHEMA says {wanted}",)
+    if present is None:
+        is_made = db.session.execute(_IS_MADE, {"schema": wanted}).scalar_one()
+        return (_not_granted() if is_made else _not_migrated(),)
+    return (f"the first schema on the search path is {present}, PROGRAM_SCHEMA says {wanted}",)
 
 
 def _behind(version: str) -> list[str]:

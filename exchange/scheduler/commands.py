@@ -117,6 +117,8 @@ def ready_command(*, wants_scheduler: bool) -> None:
     db.session.execute(text("SELECT 1"))  # where it is not answered, the error says more than a page may
     found = health.readiness()
     troubles = list(found.troubles)
+    if not troubles and (lacking := health.lacks_grants()):
+        troubles.append(lacking)
     if wants_scheduler and not found.scheduler_leads:
         troubles.append("no scheduler leads")
     click.echo("\n".join(troubles) or "ready")

@@ -79,6 +79,45 @@ class TestTwoPrograms:
             assert db.session.execute(text("SELECT current_schema()")).scalar_one() == "ohio"
 
 
+class TestUnprepared:
+    """Whoever follows the handbook and forgets a step is told which."""
+
+    def test_schema_that_is_not_made_is_to_be_migrated(self, app: Flask, create_app: AppFactory) -> None:
+        address = app.config["SQLALCHEMY_DATABASE_URI"]
+        made = create_app({**CONFIG, "SQLALCHEMY_DATABASE_URI": address, "PROGRAM_SCHEMA": "ohio"})
+        with within(made):
+            ready = made.test_cli_runner().invoke(args=["ready"])
+            asked = made.test_cli_runner().invoke(args=["job", "list"])
+
+        assert (ready.exit_code, "not migrated" in ready.output, "flask db upgrade" in ready.output) == (1, True, True)
+        assert (asked.exit_code, "not migrated" in asked.output, "Traceback" in asked.output) == (1, True, False)
+
+    @pytest.mark.parametrize(
+        ("taken", "serves"),
+        [("USAGE ON SCHEMA ohio", False), ("SELECT ON ohio.alembic_version", False), ("SELECT ON ohio.notice", True)],
+    )
+    def test_role_that_may_too_little_is_to_be_granted_more(
+        self, app: Flask, create_app: AppFactory, taken: str, serves: bool
+    ) -> None:
+        made, name = program(app, create_app, "ohio"), f"program_{secrets.token_hex(4)}"
+        with within(made):
+            with db.engine.begin() as connection:
+                connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+                grants.grant(connection, name)
+                connection.execute(text(f"REVOKE {taken} FROM {name}"))
+            become = text(f"SET ROLE {name}")
+            event.listen(db.engine, "begin", lambda connection: connection.execute(become))
+            is_ready = health.readiness().is_ready
+            told = made.test_cli_runner().invoke(args=["ready"])
+            become = text("RESET ROLE")
+            with db.engine.begin() as connection:
+                connection.execute(text(f"DROP OWNED BY {name}"))
+                connection.execute(text(f"DROP ROLE {name}"))
+
+        assert is_ready is serves
+        assert (told.exit_code, "type flask grants" in told.output) == (1, True)
+
+
 class TestPooler:
     """What the program says at connect does not reach the server: the role says it, or forgets to."""
 

@@ -70,7 +70,11 @@ class TestReady:
         with unit_of_work():
             db.session.execute(text("ALTER TABLE alembic_version RENAME TO gone"))
 
-        assert client.get("/readyz").status_code == 503
+        answer = client.get("/readyz")
+
+        assert answer.status_code == 503
+        assert answer.json is not None
+        assert "not migrated" in answer.json["troubles"][0]
 
     def test_is_told_to_the_command_line(self, app: Flask) -> None:
         ask = app.test_cli_runner().invoke
