@@ -94,7 +94,7 @@ def scheduler_command(without: tuple[str, ...], only: tuple[str, ...]) -> None:
 def sealer_command() -> None:
     """Seal the journal until it is stopped: the one job, in a process of its own. A second one does no harm."""
     connections.name_process("sealer")
-    Scheduler(_app(), among=[_called("seal-journal")], leads=False).run()
+    Scheduler(_app(), among=[_called("seal-journal")], leads=False, name="sealer").run()
 
 
 def _called(name: str) -> jobs.Job:

@@ -34,7 +34,8 @@ logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 class Scheduler:
     """One scheduler process: leads or stands by, ticks, beats, and stops between two runs when asked to.
 
-    ``leads``: off for a process that does a few jobs beside the scheduler: each run is one process's anyway.
+    ``leads``: off for a process that does a few jobs beside the scheduler: each run is one process's anyway. ``name``:
+    what its log calls it.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class Scheduler:
         lease_seconds: int = SECONDS,
         among: Collection[Job] | None = None,
         leads: bool = True,
+        name: str = "scheduler",
     ) -> None:
-        self._app, self._among = app, among
+        self._app, self._among, self._name = app, among, name
         self._stop = threading.Event()
         self._holder = runner.this_process()
         self._tick_seconds, self._beat_seconds = tick_seconds, beat_seconds
@@ -65,10 +67,10 @@ class Scheduler:
         self._clockwork.add_job(self.tick, IntervalTrigger(seconds=self._tick_seconds, timezone=UTC))
         self._clockwork.add_job(self.beat, IntervalTrigger(seconds=self._beat_seconds, timezone=UTC))
         self._clockwork.add_listener(self._await_the_end, EVENT_SCHEDULER_STARTED)
-        _log.info("scheduler started", holder=self._holder)
+        _log.info(f"{self._name} started", holder=self._holder)
         self._clockwork.start()
         self.close()
-        _log.info("scheduler stopped", holder=self._holder)
+        _log.info(f"{self._name} stopped", holder=self._holder)
 
     def stop(self) -> None:
         """Stop after the run in hand. May be called from any thread."""

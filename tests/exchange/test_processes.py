@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from cryptography.fernet import Fernet
@@ -149,6 +150,27 @@ class TestSealer:
         db.session.rollback()
         assert [run.state for run in db.session.execute(select(JobRun)).scalars()] == [RunState.ABANDONED]
 
+    @pytest.mark.parametrize("name", ["sealer", "scheduler"])
+    def test_is_called_by_its_own_name_in_its_log_as_the_scheduler_is(
+        self, app: Flask, tmp_path: Path, name: str
+    ) -> None:
+        log = tmp_path / "log"
+        with log.open("w") as told:
+            process = flask(name, environ=environment(app, tmp_path), told=told)
+            try:
+                wait_until(lambda: f'"{name} started"' in log.read_text())
+                process.terminate()
+                process.wait(PATIENCE_SECONDS)
+            finally:
+                process.kill()
+                process.wait()
+
+        events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+        assert [event for event in events if event.endswith(("started", "stopped"))] == [
+            f"{name} started",
+            f"{name} stopped",
+        ]
+
     @pytest.mark.long
     def test_beside_another_seals_once_and_ends_when_told(self, app: Flask, tmp_path: Path) -> None:
         sealers = [flask("sealer", environ=environment(app, tmp_path)) for _ in range(2)]
@@ -166,14 +188,14 @@ class TestSealer:
         assert positions.scalars().all() == list(range(50))
 
 
-def flask(*words: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """A command in a process of its own."""
+def flask(*words: str, environ: Mapping[str, str], told: TextIO | None = None) -> subprocess.Popen[bytes]:
+    """A command in a process of its own, which tells its log to ``told``."""
     return subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "app", *words],
         cwd=ROOT,
         env={**os.environ, **environ},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if told is None else told,
     )
 
 
