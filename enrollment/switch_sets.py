@@ -360,11 +360,13 @@ def redirect_later_orders() -> None:
     theirs = and_(order.c.benefit_account_id == now.benefit_account_id + 0, waits)
     there, elsewhere = (order.c.to_package_id == now.to_package_id), (order.c.to_package_id != now.to_package_id)
     done_with = select(order.c.election_id).select_from(order).join(batch, theirs).where(there)
+    # Asked again of the election itself: whoever gave it up while we waited for it was first.
+    stands = Election.state == ElectionState.STANDING
     for statement in (
         update(order)
         .where(theirs, elsewhere)
         .values(from_provider_id=now.to_provider_id, from_package_id=now.to_package_id),
-        update(core(Election)).where(Election.id.in_(done_with)).values(state=ElectionState.CARRIED_OUT),
+        update(core(Election)).where(Election.id.in_(done_with), stands).values(state=ElectionState.CARRIED_OUT),
         update(order).where(theirs, there).values(state=SwitchState.ABANDONED, reason="there already"),
     ):
         db.session.execute(statement)

@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import Engine, event, func, select
 
-from enrollment import cutover, cutover_control, dry_run, jobs, switch_list, switching
-from enrollment.models import EnrollmentWindow
+from enrollment import cutover, cutover_control, dry_run, jobs, memberships, switch_list, switching
+from enrollment.models import Election, ElectionState, EnrollmentWindow, Switch
 from exchange import clock, settlement
 from exchange.database import db, in_unit_of_work, is_sqlite, unit_of_work
 from exchange.ledger import invariants
@@ -267,6 +267,32 @@ class TestCutoverJobBesideSomebody:
 
             assert run_job() == "3 switches carried out"
         assert netted(town) == 3
+
+
+class TestAnOrderThatIsGivenUp:
+    def test_stays_given_up_when_its_worker_is_switched_to_the_same_package_meanwhile(
+        self, app: Flask, town: Town
+    ) -> None:
+        """By the operator, who commits while the job is about to give it up as well: his decision was the first."""
+        order = db.session.get_one(Switch, 1)
+        account_id, election_id = order.benefit_account_id, order.election_id
+        town.open_special(account_id, cause="court_order", event_on=date(2026, 12, 19), at=EFFECTIVE)
+        town.choose(account_id, town.valley, at=EFFECTIVE, special=True, plan_year="2026")
+
+        def operator(wait: Callable[[], None]) -> None:
+            with unit_of_work():
+                switching.abandon(switch_list.held(1), reason="wrong", by=BY, at=EFFECTIVE)
+                db.session.flush()
+                wait()
+
+        with beside(app, operator) as commit:
+            soon(commit)
+            jobs.carry_out_switches("1:1", hold=lambda _progress=None, /: None, by=BY)
+
+        assert memberships.current(account_id).package_id == town.valley
+        assert db.session.get_one(Switch, 1).reason == "wrong"
+        assert db.session.get_one(Election, election_id).state is ElectionState.UNDONE
+        assert invariants.broken() == []
 
 
 class TestCarryOutSwitchesJob:
