@@ -26,7 +26,7 @@ from exchange.errors import Refusal
 from exchange.identity import access
 from exchange.identity.actors import Actor
 from exchange.strict_json import parse_json
-from exchange.web import shell, tables
+from exchange.web import shell, tables, watched
 from providers.api import bp as market
 
 PER_PAGE: Final = 100
@@ -222,6 +222,7 @@ def remittance(remittance_id: int) -> Remittance:
 @bp.arguments(schemas.PageIn, location="query")
 @bp.response(200, schemas.ContributionsOut)
 @bp.alt_response(404, description="There is none, or it is another employer's")
+@bp.alt_response(429, description="Your organization took as many lines within the hour as it may: see Retry-After")
 def lines(query: dict[str, int], remittance_id: int) -> dict[str, Any]:
     """The lines of a remittance, with the rule that was applied and how it came to its figure."""
     access.one(Remittance, _actor(), id=remittance_id)
@@ -236,4 +237,5 @@ def lines(query: dict[str, int], remittance_id: int) -> dict[str, Any]:
         .order_by(c.line)
     )  # fmt: skip
     page = tables.read_page(rows, number=query["page"], per_page=LINES_PER_PAGE)
+    watched.count_records(len(page.rows))
     return {"lines": page.rows, "page": page.number, "pages": page.pages}

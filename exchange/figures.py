@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 from flask import current_app
 from sqlalchemy import func, select
 
-from exchange import clock, outgoing_mail
+from exchange import clock, outgoing_mail, quotas
 from exchange.database import db, to_microseconds
 from exchange.ledger import seals
 from exchange.ledger.journal import LedgerEntry
@@ -195,6 +195,11 @@ def _refused_letters(_at: datetime) -> Iterable[Sample]:
 @figure("pbx_letters_are_sent", "1 where a mail server is set; without one letters are to wait.")
 def _are_sent(_at: datetime) -> Iterable[Sample]:
     yield Sample(int(bool(current_app.config["MAIL_SERVER"])))
+
+
+@figure("pbx_quotas_reached", "How often within the hour somebody asked for more records about workers than he may.")
+def _quotas(at: datetime) -> Iterable[Sample]:
+    yield Sample(sum(quotas.reached(within=timedelta(hours=1), at=at).values()))
 
 
 def _sealed_size() -> int:

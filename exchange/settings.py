@@ -41,6 +41,8 @@ def _said(defaults: Mapping[str, int]) -> str:
     return " ".join(f"{name}={number}" for name, number in defaults.items())
 
 
+RECORDS = {"provider": 100_000, "employer": 400_000}
+"""A little more than the largest roster there is to be; an employer's largest report twice."""
 SETTINGS = (
     Setting(
         "DATABASE_URL", "Where everything is kept: an address of SQLite or PostgreSQL.", "sqlite:///var/exchange.db"
@@ -74,6 +76,11 @@ SETTINGS = (
     Setting("LOCAL_BANK", "1: payments go through the local bank, where no money moves; a demo's default.", "0"),
     Setting("METRICS_TOKEN", "Opens /metrics as a bearer token, at least 16 characters; without one it stays shut."),
     Setting("KEPT_PAGES_MIB", "Memory that each web process spends on pages it has written, in MiB; 0: none.", "64"),
+    Setting(
+        "RECORDS_AN_HOUR",
+        "Records about workers that one organization takes out in an hour, by its kind: files, and what programs read.",
+        _said(RECORDS),
+    ),
     Setting("LOG_FORMAT", "json: a line for each event; text for people. A demo's default is text.", "json"),
 )
 """Every variable that the program reads; nothing else is taken from the environment."""
@@ -108,6 +115,7 @@ def read(environ: Mapping[str, str] | None = None, given: Mapping[str, object] |
         "BUNDLES": str(ROOT / str(values["BUNDLES"])),
         "METRICS_TOKEN": values["METRICS_TOKEN"],
         "KEPT_PAGES_MIB": _whole(values, "KEPT_PAGES_MIB"),
+        "RECORDS_AN_HOUR": _figures(values, "RECORDS_AN_HOUR", RECORDS),
         **given,
     }
     config.setdefault("PROGRAM_ZONE", _zone_of(str(config["PROGRAM_POLICY"])))

@@ -148,7 +148,7 @@ def export(remittance_id: int) -> Response:
 
     lines = db.session.execute(_lines(found.id)).all()
     text = exports.to_csv(headings, (list(line)[1 : len(headings) + 1] for line in lines))
-    return csv_answer(text, f"remittance-{found.id}.csv", rows=len(lines))
+    return csv_answer(text, f"remittance-{found.id}.csv", rows=len(lines), about_workers=True)
 
 
 @bp.get("/workers")

@@ -76,7 +76,7 @@ def as_csv() -> ResponseReturnValue:
         (one.name, "••••" + one.number[-4:], one.package, one.since, one.cents, one.minutes)
         for one in roster.everybody(provider_id, account_ids)
     )
-    return csv_answer(exports.csv_lines(headings, rows), "members.csv", rows=len(account_ids))
+    return csv_answer(exports.csv_lines(headings, rows), "members.csv", rows=len(account_ids), about_workers=True)
 
 
 # --- requests for leave ---------------------------------------------------------------------------

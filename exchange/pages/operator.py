@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from flask import flash, redirect, render_template, request, url_for
@@ -18,8 +18,9 @@ from flask_babel import LazyString, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from exchange import clock, outgoing_mail
+from exchange import clock, outgoing_mail, quotas
 from exchange.errors import Refusal
+from exchange.identity import organizations
 from exchange.identity.access import current_actor
 from exchange.identity.actors import Audience
 from exchange.outgoing_mail import State as MailState
@@ -77,7 +78,15 @@ def home() -> str:
         failed=[one for one in standings if one.failed],
         broken=_broken(standings),
         under_way=payments.under_way(),
+        quotas=_quotas(at),
     )
+
+
+def _quotas(at: datetime) -> list[tuple[str, int]]:
+    """Who asked for more records about workers than its organization may take within a day, and how often."""
+    found = quotas.reached(within=timedelta(days=1), at=at)
+    names = organizations.names_of(found.keys())
+    return sorted((names[id_], count) for id_, count in found.items())
 
 
 @bp.get("/jobs")

@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import SQLAlchemyError
 
-from exchange import audit, clock
+from exchange import audit, clock, quotas
 from exchange.database import db, in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import access
@@ -48,19 +48,35 @@ def note_refusal(response: Response) -> Response:
     actor = who_asks()
     if actor.audience is not Audience.PUBLIC:
         try:
-            _note_refusal(actor, response.status_code)
+            _note("page.refused", _page(), f"{request.method} {response.status_code}{_ids()}", actor=actor)
         except (SQLAlchemyError, Refusal):  # the page is refused all the same
             _log.warning("refusal not noted", endpoint=request.endpoint, status=response.status_code)
     return response
 
 
-def note_file(rows: int) -> None:
-    """Write down that whoever asks takes this page as a file, before the file leaves. Refuses ``TooManyFiles``."""
+def note_file(rows: int, *, about_workers: bool = False) -> None:
+    """Write down that whoever asks takes this page as a file, before the file leaves.
+
+    Refuses ``TooManyFiles``; and ``QuotaReached`` where its rows are records ``about_workers``.
+    """
     actor = who_asks()
+    if about_workers:
+        count_records(rows)
     db.session.rollback()  # what was read for the file is read: a count has a connection of its own
     if _counts.incr(f"files of login {actor.login_id}", _MINUTE) > FILES_A_MINUTE:
         raise TooManyFiles(_l("You took many files in a short while. Wait a minute, then try again."))
     in_unit_of_work(lambda: audit.record("file.taken", _page(), by=actor, at=clock.now(), facts=f"rows={rows}{_ids()}"))
+
+
+def count_records(records: int) -> None:
+    """Count records about workers that whoever asks is about to take. Refuses, and notes, ``QuotaReached``."""
+    actor = who_asks()
+    try:
+        quotas.take(records, by=actor)
+    except quotas.QuotaReached as no:
+        facts = " ".join(f"{name}={number}" for name, number in no.details.items())
+        _note(quotas.DEEDS, f"quota:{actor.organization_id}", facts, actor=actor)
+        raise
 
 
 def who_asks() -> Actor:
@@ -69,15 +85,16 @@ def who_asks() -> Actor:
     return program or access.current_actor()
 
 
-def _note_refusal(actor: Actor, status: int) -> None:
-    key = f"refusals of {actor.audience} {actor.login_id} {actor.organization_id}"
+def _note(action: str, subject: str, facts: str, *, actor: Actor) -> None:
+    """So many of an action, login and minute."""
+    key = f"{action} {actor.audience} {actor.login_id} {actor.organization_id}"
     db.session.rollback()  # nothing is half done here: a count has a connection of its own
     if _counts.get(key) >= REFUSALS_A_MINUTE:  # asked first: a loop writes nothing any more, not even its count
         return
     count = _counts.incr(key, _MINUTE)
     if count <= REFUSALS_A_MINUTE:
-        facts = f"{request.method} {status}{_ids()}" + (" last of this minute" if count == REFUSALS_A_MINUTE else "")
-        in_unit_of_work(lambda: audit.record("page.refused", _page(), by=actor, at=clock.now(), facts=facts))
+        said = f"{facts} last of this minute" if count == REFUSALS_A_MINUTE else facts
+        in_unit_of_work(lambda: audit.record(action, subject, by=actor, at=clock.now(), facts=said))
 
 
 def _page() -> str:
