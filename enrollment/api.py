@@ -17,8 +17,10 @@ from flask_smorest import Api, Blueprint
 from sqlalchemy import select
 from webargs.flaskparser import FlaskParser
 
-from enrollment import contributions, employers, reporting, schemas
+from enrollment import contributions, employers, reported_before, reporting, schemas
+from enrollment.contributions import Confirmed
 from enrollment.models import BenefitAccount, Contribution, Employer, Remittance
+from enrollment.reported_before import ReportedBefore
 from enrollment.reporting import Report
 from exchange import clock
 from exchange.database import in_unit_of_work
@@ -142,16 +144,21 @@ def _employer() -> Employer:
 def preview(body: dict[str, Any]) -> dict[str, Any]:
     """What a report would cost, line by line, and what is wrong with it. Nothing is kept."""
     lines = [schemas.report_line(place, line) for place, line in enumerate(body["lines"], start=1)]
-    return _shown(reporting.preview(lines, employer=_employer(), at=clock.now()))
+    employer = _employer()
+    report = reporting.preview(lines, employer=employer, at=clock.now())
+    return _shown(report, reported_before.find(report.lines, employer.organization_id))
 
 
-def _shown(report: Report) -> dict[str, Any]:
+def _shown(report: Report, before: ReportedBefore) -> dict[str, Any]:
     return {
         "total_cents": report.total_cents,
+        "late_cents": report.late_cents,
         "workers": report.workers,
         "problem_count": report.problems.count,
         "problems": [{"line": p.line, "column": p.column, "reason": str(p.reason)} for p in report.problems.kept],
         "earlier_remittance_id": report.earlier_id,
+        "reported_before": before.kept,
+        "reported_before_count": before.count,
         "lines": [
             {
                 "line": computed.line.line,
@@ -167,9 +174,9 @@ def _shown(report: Report) -> dict[str, Any]:
 
 
 @bp.route("/remittances", methods=["POST"])
-@bp.arguments(schemas.ReportIn)
+@bp.arguments(schemas.RemittanceIn)
 @bp.response(201, schemas.RemittanceOut)
-@bp.alt_response(409, description="The same was reported before, or the key stands for another report")
+@bp.alt_response(409, description="Reported before, not what it may cost, or the key stands for another report")
 @bp.doc(
     parameters=[
         {
@@ -184,11 +191,20 @@ def report(body: dict[str, Any]) -> tuple[Remittance, int, dict[str, str]]:
     """Report work. All of it is taken, or nothing and every problem told."""
     lines = [schemas.report_line(place, line) for place, line in enumerate(body["lines"], start=1)]
     key, actor = _request_key(), _actor()
-    remittance = in_unit_of_work(
-        lambda: contributions.submit(
-            lines, employer=_employer(), source="api", request_key=key, by=actor, at=clock.now()
+    confirmed = Confirmed(body.get("total_cents"), body.get("other_work", False))
+
+    def submit() -> Remittance:
+        return contributions.submit(
+            lines,
+            employer=_employer(),
+            source="api",
+            request_key=key,
+            confirmed=confirmed,
+            by=actor,
+            at=clock.now(),
         )
-    )
+
+    remittance = in_unit_of_work(submit)
     address = url_for(".remittance", remittance_id=remittance.id)
     return remittance, 201, {"Location": address}
 

@@ -17,11 +17,12 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, false, func, select, true, update
 from sqlalchemy.orm import make_transient_to_detached
 
-from enrollment import lateness, posting, reporting
+from enrollment import lateness, posting, reported_before, reporting
 from enrollment.models import BenefitAccount, Contribution, Employer, Remittance, RemittanceState, Worker
 from enrollment.posting_entries import MANY
 from enrollment.report_costs import ComputedLine
 from enrollment.report_lines import ReportLine, digest_of
+from enrollment.reported_before import WorkReportedBefore
 from enrollment.reporting import Report
 from exchange import audit
 from exchange.bulk import Prepared, insert_rows
@@ -31,6 +32,7 @@ from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
 from exchange.intake import Problems
 from exchange.ledger import staging
+from exchange.money import format_dollars
 from exchange.payments import payments
 from exchange.payments.payments import PaymentState
 from exchange.policy import versions
@@ -78,6 +80,36 @@ class RequestKeyReused(Refusal):
     status = 409
 
 
+class CostsChanged(Refusal):
+    """The report costs something else now than the employer was told."""
+
+    code = "costs_changed"
+    status = 409
+
+    def __init__(self, total_cents: int) -> None:
+        sentence = _l(
+            "This costs %(now)s now, which is not what you were shown: the rules, earlier reports or how late it is "
+            "have changed since. Nothing was taken. Look at it again, and send it if you agree.",
+            now=format_dollars(total_cents),
+        )
+        super().__init__(sentence, total_cents=total_cents)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What the employer says with a report, knowing what it would do.
+
+    ``total_cents``: what it was told that the report costs; None: it takes what it costs. ``other_work``: lines that
+    share days with earlier reports are other work.
+    """
+
+    total_cents: int | None = None
+    other_work: bool = False
+
+
+UNSEEN: Final = Confirmed()
+
+
 class NotOpen(Refusal):
     """The remittance is paid or cancelled, or a payment for it is under way."""
 
@@ -94,14 +126,15 @@ def submit(
     employer: Employer,
     source: str,
     request_key: str | None = None,
+    confirmed: Confirmed = UNSEEN,
     by: Actor,
     at: datetime,
 ) -> Remittance:
     """Take a report. ``source`` says which way it came (``form``, ``csv``, ``api``).
 
-    Refuses ``ReportRefused``, ``AlreadyReported``, ``NothingReported`` and a report for another
-    employer. With a ``request_key`` the same report again is the remittance that is there already;
-    another report under it is ``RequestKeyReused``.
+    Refuses ``ReportRefused``, ``AlreadyReported``, ``WorkReportedBefore``, ``CostsChanged``,
+    ``NothingReported`` and a report for another employer. With a ``request_key`` the same report again is
+    the remittance that is there already; another report under it is ``RequestKeyReused``.
     """
     if by.audience is not Audience.SYSTEM and by.organization_id != employer.organization_id:
         raise NotAllowed(_l("You can report for your own organization only."))
@@ -117,6 +150,8 @@ def submit(
         report = reporting.preview(lines, employer=employer, law=law, digest=digest, at=at)
     if report.problems.count:
         raise ReportRefused(report.problems)
+    if confirmed.total_cents not in {None, report.total_cents} and report.earlier_id is None:
+        raise CostsChanged(report.total_cents)
     if report.earlier_id is not None:
         return _entered_meanwhile(report, employer, request_key)
     remittance = _entered(report, employer=employer, source=source, request_key=request_key, by=by, at=at)
@@ -124,11 +159,14 @@ def submit(
         return _entered_meanwhile(report, employer, request_key)
     _enter_lines(remittance.id, employer.organization_id, report.lines)
     _EMPLOYMENTS.run(remittance_id=remittance.id)
+    if not confirmed.other_work:  # asked while the employments are held: two reports at once are told of each other
+        before = reported_before.find(report.lines, employer.organization_id, apart_from=remittance.id)
+        if before.count:
+            raise WorkReportedBefore(before)
     facts = f"lines={len(report.lines)} workers={report.workers} cents={report.total_cents}"
     audit.record("remittance.reported", f"remittance:{remittance.id}", by=by, at=at, facts=facts)
-    due = {(line.policy_version_id, line.line.last_day) for line in report.lines if line.owed_cents}
-    if lateness.is_any_late(due, law=law, paid_on=reporting.today_by(law, at)):
-        _charge_lateness(remittance, law=law, at=at)
+    if report.late_cents:
+        lateness.charge(remittance.id, law=law, paid_on=reporting.today_by(law, at))
     if remittance.total_cents == 0:
         posting.post(remittance, by=by, at=at)
     return remittance
@@ -171,7 +209,7 @@ def _entered(
         "reported_at": at,
         "reported_by_id": by.login_id,
         "total_cents": report.total_cents,
-        "late_cents": 0,
+        "late_cents": report.late_cents,
     }
     written: dict[str, Any] = {**row, "state": RemittanceState.REPORTED.value, "reported_at": to_microseconds(at)}
     entered = _ENTER.run(**written)  # the database lets one in

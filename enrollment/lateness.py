@@ -8,7 +8,7 @@ late gets what the lateness costs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from enrollment.contribution_rules import late_charge
 from enrollment.models import Contribution
 from exchange.calendar import due_on
 from exchange.database import db
+from exchange.policy.document import Policy
 from exchange.policy.versions import Timeline
 
 _DAY = timedelta(days=1)
@@ -45,14 +46,27 @@ class _Period(NamedTuple):
     due_on: date
 
 
-def is_any_late(due: Iterable[tuple[int, date]], *, law: Timeline, paid_on: date) -> bool:
-    """Whether work under one of these policies (by id) that ended on that day is paid too late on ``paid_on``."""
+def reckoned(owed: Mapping[tuple[int, date], int], *, law: Timeline, paid_on: date) -> int:
+    """What the lateness of a whole remittance comes to; ``owed``: cents by policy version and last day of work."""
+    return sum(_charges(owed, law, paid_on).values())
+
+
+def _charges(owed: Mapping[tuple[int, date], int], law: Timeline, paid_on: date) -> dict[_Period, int]:
+    """What comes on top of all that is due on one day."""
     policies = dict(zip(law.ids, law.policies, strict=True))
-    for version_id, work_to in due:
-        how = policies[version_id].contributions
-        if paid_on > due_on(how.due, work_to + _DAY) + how.late.grace_days * _DAY:
-            return True
-    return False
+    together: dict[_Period, int] = defaultdict(int)
+    for (version_id, work_to), cents in owed.items():
+        together[_period(policies, version_id, work_to)] += cents
+    return {
+        period: late_charge(
+            policies[period.version_id].contributions.late, cents, due_on=period.due_on, paid_on=paid_on
+        ).cents
+        for period, cents in together.items()
+    }
+
+
+def _period(policies: Mapping[int, Policy], version_id: int, work_to: date) -> _Period:
+    return _Period(version_id, due_on(policies[version_id].contributions.due, work_to + _DAY))
 
 
 def charge(remittance_id: int, *, law: Timeline, paid_on: date) -> int:
@@ -68,21 +82,16 @@ def charge(remittance_id: int, *, law: Timeline, paid_on: date) -> int:
         .group_by(c.policy_version_id, c.work_to)
     )
     policies = dict(zip(law.ids, law.policies, strict=True))
-    owed: dict[_Period, int] = defaultdict(int)
+    owed: dict[tuple[int, date], int] = {}
     ends: dict[_Period, list[date]] = defaultdict(list)
     charged: set[_Period] = set()
     for version_id, work_to, owed_cents, late_cents in db.session.execute(days):
-        period = _Period(version_id, due_on(policies[version_id].contributions.due, work_to + _DAY))
-        owed[period] += int(owed_cents)
+        period = _period(policies, version_id, work_to)
+        owed[version_id, work_to] = int(owed_cents)
         ends[period].append(work_to)
         if late_cents:
             charged.add(period)
-    late = {
-        period: late_charge(
-            policies[period.version_id].contributions.late, cents, due_on=period.due_on, paid_on=paid_on
-        ).cents
-        for period, cents in owed.items()
-    }
+    late = _charges(owed, law, paid_on)
     for period, cents in late.items():
         if cents or period in charged:
             _divide(remittance_id, period, ends[period], cents)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, ForeignKey, Index, delete, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from enrollment import contributions
+from enrollment.contributions import Confirmed
 from enrollment.models import Employer, Remittance
 from enrollment.report_lines import ReportLine, packed, unpacked
 from exchange.database import Base, db
+from exchange.errors import NotFound
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
 
@@ -53,16 +56,18 @@ def lines_of(draft: ReportDraft) -> list[ReportLine]:
     return unpacked(draft.lines)
 
 
-def confirm(draft: ReportDraft, *, employer: Employer, by: Actor, at: datetime) -> Remittance:
+def confirm(draft: ReportDraft, *, employer: Employer, confirmed: Confirmed, by: Actor, at: datetime) -> Remittance:
     """Send the report. Refuses what ``contributions.submit`` refuses; then it goes on waiting."""
-    remittance = contributions.submit(lines_of(draft), employer=employer, source=draft.source, by=by, at=at)
-    db.session.delete(draft)
-    return remittance
+    lines, source = lines_of(draft), draft.source
+    drop(draft)
+    return contributions.submit(lines, employer=employer, source=source, confirmed=confirmed, by=by, at=at)
 
 
 def drop(draft: ReportDraft) -> None:
-    """Forget a report that is not to be sent."""
-    db.session.delete(draft)
+    """Forget a report that waits no longer. Refuses ``NotFound`` where somebody was faster, and sent or dropped it."""
+    gone = delete(ReportDraft).where(ReportDraft.id == draft.id).returning(ReportDraft.id)
+    if db.session.execute(gone).scalar_one_or_none() is None:
+        raise NotFound(_l("This report waits no longer: it was sent or dropped."))
 
 
 @scope_of(ReportDraft)

@@ -16,6 +16,7 @@ from typing import Final
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
+from enrollment import lateness
 from enrollment.models import BenefitAccount, Employer, Worker
 from enrollment.report_checks import Checks, Found, overlaps
 from enrollment.report_costs import Computation, ComputedLine
@@ -46,17 +47,21 @@ class TooManyLines(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report as it would be taken, or what is wrong with it. ``earlier_id``: the remittance that it repeats."""
+    """A report as it would be taken, or what is wrong with it.
+
+    ``earlier_id``: the remittance that it repeats. ``late_cents``: what comes on top if it is paid today.
+    """
 
     lines: Sequence[ComputedLine]
     problems: Problems
     digest: bytes
     earlier_id: int | None
+    late_cents: int
 
     @property
     def total_cents(self) -> int:
-        """What the whole report costs."""
-        return sum(line.amount_cents for line in self.lines)
+        """What the whole report costs today, lateness included."""
+        return sum(line.amount_cents for line in self.lines) + self.late_cents
 
     @property
     def workers(self) -> int:
@@ -96,7 +101,18 @@ def preview(
         computed = [line for line in Computation(employer, law, accounts.ids, good).lines(found) if line is not None]
     found.kept.sort(key=lambda problem: problem.line)
     digest = digest or digest_of(lines)
-    return Report(computed, found, digest, _earlier(employer, digest))
+    late_cents = lateness.reckoned(_owed(computed), law=law, paid_on=today)
+    return Report(computed, found, digest, _earlier(employer, digest), late_cents)
+
+
+def _owed(lines: Sequence[ComputedLine]) -> dict[tuple[int, date], int]:
+    """Cents owed by policy version and last day of work."""
+    owed: dict[tuple[int, date], int] = {}
+    for line in lines:
+        if line.owed_cents:
+            key = line.policy_version_id, line.line.last_day
+            owed[key] = owed.get(key, 0) + line.owed_cents
+    return owed
 
 
 def today_by(law: Timeline, at: datetime) -> date:

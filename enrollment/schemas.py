@@ -18,6 +18,7 @@ from exchange.errors import Refusal
 from exchange.policy.formulas import WorkerClass
 
 MAX_LINES = 200_000
+MAX_TOTAL_CENTS = 2**63 - 1
 
 
 class Whole(fields.Integer):
@@ -28,6 +29,15 @@ class Whole(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Flag(fields.Boolean):
+    """``true`` or ``false``: neither ``1`` nor ``"yes"``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not isinstance(value, bool):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)
 
@@ -93,6 +103,18 @@ class ReportIn(Strict):
     lines = fields.List(fields.Nested(LineIn), required=True, validate=validate.Length(1, MAX_LINES))
 
 
+class RemittanceIn(ReportIn):
+    """A report, and what is said with it."""
+
+    total_cents = Whole(
+        at_most=MAX_TOTAL_CENTS,
+        metadata={"description": "What it may cost, as a preview told: else it is refused. Left out: what it costs."},
+    )
+    other_work = Flag(
+        metadata={"description": "True: lines that share days with earlier reports are other work. Else refused."},
+    )
+
+
 class PageIn(Strict):
     """Which part of a list."""
 
@@ -129,10 +151,19 @@ class ComputedLineOut(Schema):
     explanation = fields.String(required=True)
 
 
+class ReportedBeforeOut(Schema):
+    """A line that shares days with work of the same worker, place, sector and class in an earlier report."""
+
+    line = fields.Integer(required=True)
+    remittance_id = fields.Integer(required=True)
+    earlier_line = fields.Integer(required=True)
+
+
 class ReportOut(Schema):
     """What a report would cost; with problems it would not be taken."""
 
-    total_cents = fields.Integer(required=True)
+    total_cents = fields.Integer(required=True, metadata={"description": "If it is paid today."})
+    late_cents = fields.Integer(required=True, metadata={"description": "Of the total: interest and penalty."})
     workers = fields.Integer(required=True)
     lines = fields.List(fields.Nested(ComputedLineOut), required=True)
     problems = fields.List(fields.Nested(ProblemOut), required=True)
@@ -140,6 +171,10 @@ class ReportOut(Schema):
     earlier_remittance_id = fields.Integer(
         required=True, allow_none=True, metadata={"description": "The remittance that reported the same already."}
     )
+    reported_before = fields.List(
+        fields.Nested(ReportedBeforeOut), required=True, metadata={"description": "The first of these lines."}
+    )
+    reported_before_count = fields.Integer(required=True)
 
 
 class RemittanceOut(Schema):

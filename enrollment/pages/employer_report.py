@@ -14,14 +14,16 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf.file import FileField, FileRequired
-from wtforms import Form, FormField, SelectField
+from wtforms import BooleanField, Form, FormField, HiddenField, SelectField
 from wtforms.fields.choices import SelectChoice
 
-from enrollment import account_numbers, employers, report_drafts, reporting
+from enrollment import account_numbers, employers, report_drafts, reported_before, reporting
 from enrollment.contribution_rules import retold
+from enrollment.contributions import AlreadyReported, Confirmed, CostsChanged, ReportRefused
 from enrollment.models import Employer, EmployerKind
 from enrollment.report_drafts import ReportDraft
 from enrollment.report_lines import COLUMNS, KEPT_PROBLEMS, MAX_CENTS, MAX_JOBS, ReportLine, read_report
+from enrollment.reported_before import WorkReportedBefore
 from enrollment.reporting import Report
 from exchange import clock
 from exchange.database import in_unit_of_work
@@ -81,6 +83,19 @@ class FileForm(forms.PageForm):
     """A file of many lines."""
 
     file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])
+
+
+class SendForm(forms.PageForm):
+    """What the employer confirms with a report: the amount that it was shown, and what it says of earlier work."""
+
+    total_cents = HiddenField()
+    other_work = BooleanField(_l("This is other work, to be paid besides what was reported before."))
+
+    def confirmed(self) -> Confirmed:
+        """An amount that nobody was shown is confirmed by nobody."""
+        seen = self.total_cents.data or ""
+        total_cents = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 20 else -1
+        return Confirmed(total_cents, bool(self.other_work.data))
 
 
 @bp.route("/", methods=["GET", "POST"])
@@ -259,14 +274,21 @@ def _to_check(lines: list[ReportLine], source: str) -> ResponseReturnValue:
 @bp.get("/check/<int:draft_id>")
 def check(draft_id: int) -> str:
     """What the report costs, line by line, before it is sent."""
+    return _shown(draft_id, SendForm())
+
+
+def _shown(draft_id: int, page: SendForm) -> str:
     draft = access.one(ReportDraft, access.current_actor(), id=draft_id)
     employer = employers.of_actor(access.current_actor())
     report = reporting.preview(report_drafts.lines_of(draft), employer=employer, at=clock.now())
+    page.total_cents.data = str(report.total_cents)  # what is shown now is what is confirmed next
     return render_template(
         "employer/report_check.html",
+        form=page,
         retold=retold,
         draft=draft,
         report=report,
+        before=reported_before.find(report.lines, employer.organization_id),
         sums=_sums(report),
         shown=report.lines[:SHOWN_LINES],
         problems=report.problems if report.problems.count else None,
@@ -288,15 +310,20 @@ def _sums(report: Report) -> list[tuple[str, int, str]]:
 
 @bp.post("/check/<int:draft_id>/send")
 def send(draft_id: int) -> ResponseReturnValue:
-    """Send it: from now on it is due."""
+    """Send it: from now on it is due. Where it is not taken as it was shown, it is shown again."""
+    page = SendForm()
 
     def work() -> int:
         actor = access.current_actor()
         draft = access.one(ReportDraft, actor, id=draft_id)
         employer = employers.of_actor(actor)
-        return report_drafts.confirm(draft, employer=employer, by=actor, at=clock.now()).id
+        return report_drafts.confirm(draft, employer=employer, confirmed=page.confirmed(), by=actor, at=clock.now()).id
 
-    remittance_id = in_unit_of_work(work)
+    try:
+        remittance_id = in_unit_of_work(work)
+    except (AlreadyReported, CostsChanged, ReportRefused, WorkReportedBefore) as refusal:
+        forms.refusal_to_form(page, refusal)
+        return _shown(draft_id, page), refusal.status
     flash(_("The report is taken. Pay it, and the money goes to each worker's provider."), "success")
     return redirect(url_for("employer.remittance", remittance_id=remittance_id), code=303)
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
 from enrollment import contributions, posting
+from enrollment.contributions import Confirmed
 from enrollment.lateness import apportion
 from enrollment.models import Contribution, Employer, LeaveTally, Remittance, RemittanceState
 from exchange.database import db, unit_of_work
@@ -51,7 +52,14 @@ def employer(app: Flask) -> Employer:
 def paid(employer: Employer, *lines: object) -> int:
     """Report and pay; the remittance's id."""
     with unit_of_work():
-        made = contributions.submit(list(lines), employer=employer, source="form", by=BY, at=AT)  # type: ignore[arg-type]
+        made = contributions.submit(
+            list(lines),  # type: ignore[arg-type]
+            employer=employer,
+            source="form",
+            confirmed=Confirmed(other_work=True),
+            by=BY,
+            at=AT,
+        )
         remittance_id = made.id
     pay(remittance_id)
     return remittance_id

@@ -64,6 +64,13 @@ def upload(client: FlaskClient, text: str | bytes) -> TestResponse:
     return client.post("/employer/report/file", data=data, content_type="multipart/form-data")
 
 
+def send(client: FlaskClient, draft: str, **said: str) -> TestResponse:
+    """Confirm what the page of the draft shows."""
+    shown = re.search(r'name="total_cents"[^>]* value="([0-9]+)"', client.get(draft).text)
+    assert shown is not None
+    return post(client, f"{draft}/send", {"total_cents": shown[1], **said})
+
+
 def kept() -> tuple[int, int]:
     """Drafts and remittances."""
     return tuple(
@@ -78,9 +85,7 @@ class TestForm:
         assert "2 h 30 min at $2.00 per hour = $5.00" in checked.text
         assert kept() == (1, 0)
 
-        address = re.search(r"/employer/report/check/[0-9]+/send", checked.text)
-        assert address is not None
-        sent = post(boss, address[0])
+        sent = send(boss, taken.headers["Location"])
 
         assert "Pay $5.00" in boss.get(sent.headers["Location"]).text
         assert kept() == (0, 1)
@@ -149,7 +154,7 @@ class TestFile:
     def test_sent_twice_is_taken_once(self, boss: FlaskClient, account: BenefitAccount) -> None:
         text = HEAD + f"{account.number},{today()},US-WA,60,,"
         first = upload(boss, text).headers["Location"]
-        assert post(boss, f"{first}/send").status_code == 303
+        assert send(boss, first).status_code == 303
 
         second = upload(boss, text).headers["Location"]
         assert "already" in boss.get(second).text
@@ -171,7 +176,7 @@ class TestOthers:
 
         assert other.get(draft).status_code == 404
         assert post(other, f"{draft}/send").status_code == 404
-        remittance = post(boss, f"{draft}/send").headers["Location"]
+        remittance = send(boss, draft).headers["Location"]
         assert [other.get(f"{remittance}{end}").status_code for end in ("", ".csv")] == [404, 404]
         assert [post(other, f"{remittance}/{deed}").status_code for deed in ("pay", "cancel")] == [404, 404]
         assert boss.get(f"{remittance}.csv").text.count(account.number) == 1
@@ -182,7 +187,7 @@ class TestCorrection:
         self, boss: FlaskClient, app: Flask, account: BenefitAccount
     ) -> None:
         draft = upload(boss, HEAD + f"{account.number},{today()},US-WA,60,,").headers["Location"]
-        remittance = post(boss, f"{draft}/send").headers["Location"]
+        remittance = send(boss, draft).headers["Location"]
         pay(int(remittance.rpartition("/")[2]), at=clock.now())
         link = re.search(r"/employer/contributions/[0-9]+/correction", boss.get(remittance).text)
         assert link is not None
