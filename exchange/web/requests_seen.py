@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -24,9 +24,22 @@ _seconds: Final = Histogram(
 )
 
 
+_violations: Final = Counter(
+    "pbx_csp_reports",
+    "Reports of browsers that a page broke the content security policy; anybody can send one.",
+    ["directive"],
+    registry=_own,
+)
+
+
 def count(endpoint: str, method: str, status: int, seconds: float) -> None:
     """Note one request."""
     _seconds.labels(endpoint, method, str(status)).observe(seconds)
+
+
+def count_violation(directive: str) -> None:
+    """Note one report; ``directive`` is of a short list."""
+    _violations.labels(directive).inc()
 
 
 def text() -> str:

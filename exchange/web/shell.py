@@ -18,7 +18,7 @@ from jinja2 import StrictUndefined
 
 from exchange.identity import access
 from exchange.identity.actors import Actor, Audience
-from exchange.web import errors, filters, frame, kept, language, safety, tables
+from exchange.web import errors, filters, frame, kept, language, safety, tables, violations
 from exchange.web.audiences import NavLink, navigation
 from exchange.web.sparing import SparingDomain, address_of
 
@@ -51,6 +51,8 @@ def init_app(app: Flask) -> None:
     words.speak_in(app.jinja_env)
     app.register_blueprint(language.bp)
     csrf.exempt(language.bp)  # guarded by where it came from: see language.came_from_this_site
+    violations.init_app(app)
+    csrf.exempt(violations.bp)  # a browser sends it by itself, and nothing is changed
     filters.init_app(app)
     errors.init_app(app)
     kept.init_app(app)

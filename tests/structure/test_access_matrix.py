@@ -40,6 +40,7 @@ OPEN = {
     "health.lives": "for a load balancer; says nothing about anybody",
     "health.is_ready": "the same",
     "health.show_figures": "asks for a token",
+    "violations.report": "browsers send reports by themselves; writes a line of the log, and not of who sent it",
     "language.choose": "remembers a language in a cookie; checks where the form came from",
     "security.login": "how else would one get in",
     "security.logout": "signing out twice is no harm",
@@ -62,7 +63,7 @@ GUARDED_BY_SIGN_IN = {
 OPEN_API = {"/api/openapi.json"}
 # What everybody may see without a key; these only read.
 OPEN_READING = "market_api"
-WRITES_WITHOUT_TOKEN = {"language.choose"}
+WRITES_WITHOUT_TOKEN = {"language.choose", "violations.report"}
 # What reading may write: who was refused a page or took a file (exchange/web/watched.py), and how often lately.
 NOTES = ("INSERT INTO AUDIT_EVENT", "INSERT INTO RATE_LIMIT", "DELETE FROM RATE_LIMIT")
 WRITING_WORDS = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER")

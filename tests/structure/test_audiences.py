@@ -14,6 +14,7 @@ OTHER_GUARDS = {
     "": "static files are for anybody",
     "language": "a cookie, for anybody",
     "health": "says nothing about anybody; the figures ask for a token: exchange/pages/health.py",
+    "violations": "browsers report by themselves; bounded, and changes nothing: exchange/web/violations.py",
     "security": "signing in: Flask-Security's own guards",
     "api_v1": "each request names its token: enrollment/api.py asks before every operation",
     "market_api": "what everybody may see, read-only: providers/api.py",
