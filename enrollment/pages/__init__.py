@@ -12,6 +12,7 @@ from enrollment.pages import (
     operator,
     operator_cutover,
     operator_employers,
+    operator_proposal,
     provider,
     public_home,
     regulator,
@@ -41,6 +42,7 @@ OPERATOR: list[Blueprint] = [
     operator.special_bp,
     operator_cutover.bp,
     operator_cutover.switches_bp,
+    operator_proposal.bp,
     operator_employers.bp,
 ]
 REGULATOR: list[Blueprint] = [regulator.bp, regulator.projection_bp]

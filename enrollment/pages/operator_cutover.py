@@ -19,7 +19,19 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select
 
-from enrollment import cutover, cutover_control, dry_run, reckonings, rehearsal, switch_list, switching, turns, windows
+from enrollment import (
+    cutover,
+    cutover_control,
+    cutover_proposals,
+    dry_run,
+    reckonings,
+    rehearsal,
+    switch_list,
+    switching,
+    turns,
+    windows,
+)
+from enrollment.cutover_proposals import ProposedDeed
 from enrollment.dry_run import Conservation
 from enrollment.models import EnrollmentWindow, SwitchCause, SwitchState
 from enrollment.pages import reckoned
@@ -78,6 +90,10 @@ DECISIONS: Final[dict[str, LazyString]] = {
     "cutover.rolling_back": _l("To be rolled back"),
     "cutover.rolled_back": _l("Rolled back"),
     "cutover.confirmed": _l("Confirmed"),
+    "cutover.confirm_proposed": _l("Proposed: to confirm it"),
+    "cutover.confirm_rejected": _l("Turned down: to confirm it"),
+    "cutover.roll_back_proposed": _l("Proposed: to roll it back"),
+    "cutover.roll_back_rejected": _l("Turned down: to roll it back"),
 }
 """What was decided about it, by the deeds of the audit log."""
 CAUSES: Final[dict[SwitchCause, LazyString]] = {
@@ -104,7 +120,7 @@ def show(plan_year: str) -> Response:
     """One cutover: how far it is; with ``?follow=1`` the browser asks again by itself while it runs."""
     window, at = called(plan_year), clock.now()
     state, follows = state_of(window, at), request.args.get("follow") == "1"
-    pace = switch_list.pace(window, at=at)
+    pace, proposal = switch_list.pace(window, at=at), cutover_proposals.open_for(window.id)
     answer = make_response(
         render_template(
             "operator/cutover.html",
@@ -116,7 +132,10 @@ def show(plan_year: str) -> Response:
             follows=follows,
             in_work=state in _IN_WORK,
             next_step=next_step(window, state, at=at),
-            deeds=[deed for deed in DEEDS.values() if deed.is_offered(window, pace)],
+            proposal=proposal,
+            deeds=[
+                deed for deed in DEEDS.values() if deed.is_offered(window, pace) and not (proposal and deed.takes_two)
+            ],
             settlement_id=_settlement_of(window),
             decided=audit_log.stretch(Wanted("cutover", f"window:{window.id}"), zone=str(program_zone())).rows,
             decisions=DECISIONS,
@@ -221,11 +240,14 @@ class Deed:
     title: LazyString
     consequence: LazyString
     done: LazyString
-    carry_out: Callable[..., None]
+    carry_out: Callable[..., object]
     is_offered: Callable[[EnrollmentWindow, switch_list.Pace], bool]
     refusal: Callable[[EnrollmentWindow], Refusal | None] = lambda _window: None
+    # It is proposed here, and done when another operator agrees.
+    takes_two: bool = False
 
 
+PROPOSED: Final = _l("Proposed. Another operator has to agree.")
 DEEDS: Final[dict[str, Deed]] = {
     deed.name: deed
     for deed in (
@@ -249,10 +271,11 @@ DEEDS: Final[dict[str, Deed]] = {
             "confirm",
             _l("Confirm it"),
             _l("What moved stays. It cannot be rolled back any more."),
-            _l("Confirmed."),
-            cutover_control.confirm,
+            PROPOSED,
+            partial(cutover_proposals.propose, deed=ProposedDeed.CONFIRM),
             lambda window, _pace: cutover_control.refusal_to_confirm(window) is None,
-            cutover_control.refusal_to_confirm,
+            partial(cutover_proposals.refusal_to_propose, deed=ProposedDeed.CONFIRM),
+            takes_two=True,
         ),
         Deed(
             "roll-back",
@@ -261,15 +284,16 @@ DEEDS: Final[dict[str, Deed]] = {
                 "Every balance goes back where it stood, by entries that name those they correct. Memberships, orders "
                 "and choices stand as before. Afterwards the cutover stays paused until you let it go on."
             ),
-            _l("It is being rolled back, batch by batch."),
-            partial(cutover_control.ask_to_roll_back, at_most=cutover_control.MOST_ON_A_PAGE),
+            PROPOSED,
+            partial(cutover_proposals.propose, deed=ProposedDeed.ROLL_BACK),
             lambda window, pace: (
                 pace.done > 0
                 and window.confirmed_at is None
                 and window.rolling_back_since is None
                 and (window.cut_over_at is not None or window.paused_at is not None)
             ),
-            partial(cutover_control.refusal_to_roll_back, at_most=cutover_control.MOST_ON_A_PAGE),
+            partial(cutover_proposals.refusal_to_propose, deed=ProposedDeed.ROLL_BACK),
+            takes_two=True,
         ),
     )
 }

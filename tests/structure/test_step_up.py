@@ -33,6 +33,8 @@ ASKED_AGAIN = [
     (Audience.OPERATOR, "POST", "/operator/employers/", {"name": "Eve's"}),
     (Audience.OPERATOR, "POST", "/operator/cutover/2027/confirm", {"reason": "So."}),
     (Audience.OPERATOR, "POST", "/operator/cutover/2027/roll-back", {"reason": "So."}),
+    (Audience.OPERATOR, "POST", "/operator/cutover/2027/proposals/1", {"reason": "So."}),
+    (Audience.OPERATOR, "POST", "/operator/cutover/2027/proposals/1/agree", {}),
 ]
 
 

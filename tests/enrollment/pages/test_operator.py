@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -255,6 +256,15 @@ def run_job(name: str) -> None:
         assert (ran.state, ran.broken) == (RunState.DONE, ()), ran.text
 
 
+def by_two(client: FlaskClient, address: str, reason: str) -> None:
+    """Propose it, and have a colleague agree."""
+    assert post(client, address, {"reason": reason}).status_code == 303
+    cutover_page = address.rpartition("/")[0]
+    (proposed,) = re.findall(r"/proposals/[0-9]+", client.get(cutover_page).text)
+    sign_in(client, make_login(Audience.OPERATOR, "Otis Pine"))
+    assert post(client, f"{cutover_page}{proposed}/agree").status_code == 303
+
+
 class TestDecisionsAboutACutover:
     @pytest.fixture
     def address(self, later: FlaskClient, market: Market) -> str:
@@ -286,19 +296,41 @@ class TestDecisionsAboutACutover:
         run_job("cutover")
         assert "Roll it back" in later.get(address).text
 
-        assert post(later, f"{address}/roll-back", {"reason": "a wrong table"}).status_code == 303
+        by_two(later, f"{address}/roll-back", "a wrong table")
         run_job("roll-back-cutover")
         assert switch().state is SwitchState.ORDERED
         post(later, f"{address}/resume", {"reason": "mended"})
         run_job("cutover")
         assert switch().state is SwitchState.CARRIED_OUT
-        assert post(later, f"{address}/confirm", {"reason": "it is right"}).status_code == 303
+        by_two(later, f"{address}/confirm", "it is right")
 
         refused = post(later, f"{address}/roll-back", {"reason": "too late"})
         assert refused.status_code in {409, 422}
         assert "This cutover was confirmed" in refused.text
         assert switch().state is SwitchState.CARRIED_OUT
         assert later.get(f"{address}/sell").status_code == 404
+
+    def test_that_cannot_be_taken_back_wait_for_a_second_operator(self, later: FlaskClient, address: str) -> None:
+        run_job("cutover")
+        assert "It takes two" in later.get(f"{address}/confirm").text
+        post(later, f"{address}/confirm", {"reason": "it <is> right"})
+        page = later.get(address).text
+        assert "it &lt;is&gt; right" in page
+        assert "Roll it back" not in page  # one thing at a time
+        (proposed,) = re.findall(r"/proposals/[0-9]+", page)
+
+        assert "another operator has to agree" in later.get(f"{address}{proposed}").text
+        assert post(later, f"{address}{proposed}/agree").status_code == 403
+        sign_in(later, make_login(Audience.OPERATOR, "Otis Pine"))
+        assert post(later, f"{address}{proposed}", {"reason": ""}).status_code == 422
+        assert post(later, f"{address}{proposed}", {"reason": "not yet"}).status_code == 303
+
+        assert post(later, f"{address}{proposed}/agree").status_code == 409
+        assert "Otis Pine" in later.get(f"{address}{proposed}").text
+        page = later.get(address).text
+        assert ("not yet" in page, "Roll it back" in page) == (True, True)
+        assert later.get(f"{address}/proposals/99").status_code == 404
+        assert later.get(f"/operator/cutover/1999{proposed}").status_code == 404
 
     def test_stand_on_its_page_with_who_took_them_and_why(self, later: FlaskClient, address: str) -> None:
         def said() -> str:
@@ -324,14 +356,14 @@ class TestDecisionsAboutACutover:
         post(later, f"{address}/resume", {"reason": "mended"})
         run_job("cutover")
         assert "Then confirm it, or have it rolled back" in said()
-        post(later, f"{address}/roll-back", {"reason": "a wrong table"})
+        by_two(later, f"{address}/roll-back", "a wrong table")
         assert "is taken back batch by batch" in said()
         run_job("roll-back-cutover")
         assert "It was rolled back" in said()
         assert "times rolled back: 1" in cli("cutover", "status", address.rpartition("/")[2]).output
         post(later, f"{address}/resume", {"reason": "mended"})
         run_job("cutover")
-        post(later, f"{address}/confirm", {"reason": "it is right"})
+        by_two(later, f"{address}/confirm", "it is right")
         assert "It is confirmed and over" in said()
 
     def test_are_taken_on_the_command_line_too(self, later: FlaskClient, address: str, cli: Cli) -> None:
