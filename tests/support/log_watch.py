@@ -22,7 +22,7 @@ from exchange.web import log
 
 # Of a town the first will do: a log that names one of its people names them all.
 _MOST: Final = 200
-_PERSONAL: Final = {
+PERSONAL: Final = {
     "worker": ("legal_name", "email", "phone"),
     "benefit_account": ("number",),
     "login": ("name", "email", "password", "fs_uniquifier", "tf_totp_secret"),
@@ -79,7 +79,7 @@ def watching(app: Flask) -> Iterator[Watch]:
 
 
 def _people() -> Iterator[str]:
-    for table, columns in _PERSONAL.items():
+    for table, columns in PERSONAL.items():
         for column in (Base.metadata.tables[table].c[name] for name in columns):
             yield from db.session.execute(select(column).where(column.is_not(None)).limit(_MOST)).scalars()
 
