@@ -90,6 +90,10 @@ def rehearse_command(plan_year: str, *, tries: bool) -> None:
     report = dry_run.conservation(rehearsed)
     names = organizations.names_of({line.organization_id for line in report.lines})
     click.echo(f"{rehearsed.workers:,} workers change package, {rehearsed.of_others:,} of them provider")
+    if earlier := turns.before(window):
+        click.echo(
+            f"not counted: {earlier:,} chosen or ordered outside of open enrollments for before it, carried out first"
+        )
     components = {component.code: component.name for component in policy.components}
     for line in dry_run.by_name(report.lines, organizations=names, policy=policy):
         sums = [format_amount(amount, line.unit) for amount in (line.before, line.leaves, line.comes, line.after)]

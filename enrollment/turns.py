@@ -50,6 +50,24 @@ def outside(at: datetime) -> Waiting:
     return Waiting(f"{last_election or 0}:{last_switch or 0}", min(filter(None, (elected, ordered)), default=None))
 
 
+def before(window: EnrollmentWindow) -> int:
+    """How many switches outside of open enrollments are chosen or ordered for before the cutover, and not carried out.
+
+    A rehearsal does not know them: once they are carried out, other balances stand elsewhere.
+    """
+    assert window.effective_at is not None, "an open enrollment has an effective instant"
+    e, w, s = Election, EnrollmentWindow, Switch
+    elections = (
+        select(func.count(e.id))
+        .join(w, w.id == e.window_id)
+        .where(w.kind == WindowKind.SPECIAL, e.state == ElectionState.STANDING, e.effective_at < window.effective_at)
+    )
+    switches = select(func.count(s.id)).where(
+        s.state == SwitchState.ORDERED, s.window_id.is_(None), s.effective_at < window.effective_at
+    )
+    return db.session.execute(elections).scalar_one() + db.session.execute(switches).scalar_one()
+
+
 def is_turn_to_order(window: EnrollmentWindow) -> bool:
     """Whether all that took effect before the close is carried out."""
     return not _others_before(window.closes_at)

@@ -183,6 +183,7 @@ def rehearse(plan_year: str) -> Response:
         states=WINDOW_STATES,
         asked=asked,
         rehearsal=found,
+        before=turns.before(window),
         report=report,
         changed=[line for line in lines if line.leaves or line.comes][:MOST_LINES],
         page=tables.page_of(found.moves, number=tables.asked_page(), per_page=PER_PAGE),

@@ -10,9 +10,12 @@ from flask import Flask
 from enrollment import memberships
 from exchange import clock
 from exchange.database import in_unit_of_work
+from exchange.identity.actors import Audience
 from exchange.ledger import invariants
 from tests.conftest import Cli
+from tests.support.databases import CONFIG, AppFactory
 from tests.support.enrollment_makers import EFFECTIVE, LEAVE, Town
+from tests.support.signing_in import make_login, sign_in
 
 MOVED = date(2026, 11, 20)
 CHOSEN_AT = datetime(2026, 11, 21, 18, tzinfo=UTC)
@@ -50,3 +53,22 @@ class TestOpenEnrollment:
         assert town.window.cut_over_at is not None
         assert memberships.current(1).package_id == town.harbor
         assert invariants.broken() == []
+
+
+class TestRehearsal:
+    def test_says_what_comes_first_and_is_not_counted(
+        self, town: Town, app: Flask, create_app: AppFactory, cli: Cli
+    ) -> None:
+        given = {name: app.config[name] for name in ("SQLALCHEMY_DATABASE_URI", "PROGRAM_ZONE")}
+        made = create_app({**CONFIG, **given, "DEMO": True})
+        made.test_client_class = app.test_client_class
+        client, page = made.test_client(), "/operator/cutover/2027/rehearsal"
+        sign_in(client, make_login(Audience.OPERATOR, "Opal Reed"))
+
+        assert "1 switch outside of open enrollments is chosen or ordered" in client.get(page).text
+        assert "not counted: 1 " in cli("cutover", "rehearse", "2027").output
+
+        cli("job", "run", "carry-out-switches")
+
+        assert "outside of open enrollments" not in client.get(page).text
+        assert "not counted" not in cli("cutover", "rehearse", "2027").output
