@@ -87,7 +87,8 @@ def _not_migrated() -> str:
 
 
 def _not_granted() -> str:
-    return "the program's role may not do in the database what it must; as its owner, type flask grants with its name"
+    deed = "its owner types flask db upgrade, then flask grants with the name of the program's role"
+    return f"the role that DATABASE_URL names may not do in the database what it must: {deed}"
 
 
 def _elsewhere() -> tuple[str, ...]:

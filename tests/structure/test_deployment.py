@@ -103,8 +103,8 @@ class TestSetting:
         asked = set(re.findall(r"\$\{([A-Z_]+)", text))
 
         assert given | asked <= NAMES | OTHERS
-        # A demonstration and its bank, a pooler and a web without TLS are none of this file's.
-        assert NAMES - given == {"DEMO", "LOCAL_BANK", "DATABASE_POOLER", "URL_SCHEME"}
+        # A demonstration, a pooler and a web without TLS are none of this file's.
+        assert NAMES - given == {"DEMO", "DATABASE_POOLER", "URL_SCHEME"}
 
     def test_of_the_image_is_one(self) -> None:
         given = re.findall(r"([A-Z_]+)=", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
