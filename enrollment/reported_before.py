@@ -100,14 +100,15 @@ def _told(lines: Sequence[ComputedLine], found: Sequence[tuple[int, int]]) -> Se
     )
 
 
-# Days and numbers are compared as the columns hold them; the index of the worker's work leads there.
+# Days and numbers are compared as the columns hold them; the index of the worker's work leads there. Crosswise and
+# with a sum, so that SQLite cannot begin with all that the employer ever reported and look it up among the lines.
 _BEFORE: Final = Prepared(
     """
     SELECT asked.line, min(c.id) FROM {rows}
-    JOIN contribution c ON c.benefit_account_id = asked.account_id
-        AND c.work_to >= asked.first_day AND c.work_from <= asked.last_day
+    CROSS JOIN contribution c
     JOIN remittance r ON r.id = c.remittance_id
-    WHERE c.employer_id = {employer_id} AND c.remittance_id <> {apart_from}
+    WHERE c.benefit_account_id = asked.account_id AND c.work_to >= asked.first_day AND c.work_from <= asked.last_day
+    AND c.employer_id + 0 = {employer_id} AND c.remittance_id <> {apart_from}
     AND c.place = asked.place AND c.sector = asked.sector AND c.worker_class = asked.worker_class
     AND c.reversed_by_id IS NULL AND r.state <> 'cancelled'
     GROUP BY asked.line ORDER BY asked.line
