@@ -6,7 +6,8 @@ Either way the employer sees what every line costs before anything is sent.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any, Final
 
 from flask import Response, flash, redirect, render_template, request, url_for
@@ -36,6 +37,7 @@ from exchange.money import format_dollars
 from exchange.policy import versions
 from exchange.policy.document import Policy
 from exchange.policy.formulas import Basis, WorkerClass
+from exchange.policy.versions import Timeline
 from exchange.web import forms
 from exchange.web.audiences import audience_blueprint
 
@@ -108,7 +110,7 @@ def form() -> ResponseReturnValue:
     for _more in range(len(page.lines), _rows_asked()):
         page.lines.append_entry()
     for row in page.lines:
-        _prepare(row.form, employer, law.on(today)[1], today)
+        _prepare(row.form, employer, law, today)
     if page.validate_on_submit():
         answer = _take_form(page, employer)
         if answer is not None:
@@ -131,25 +133,37 @@ _FIGURES: Final = {
 """Fields that are only asked for where a rule is computed from such a figure."""
 
 
-def _bases(policy: Policy, sector: str) -> set[Basis]:
+def _reportable(law: Timeline, today: date) -> list[Policy]:
+    """The policies of the days that may be reported today: of each kind of work, its own day's rule holds."""
+    _, present = law.on(today)
+    first = today - timedelta(days=present.limits.backdating_days)
+    last = today + timedelta(days=present.limits.future_days)
+    ends = (*law.effective_on[1:], date.max)
+    spans = zip(law.effective_on, ends, law.policies, strict=True)
+    return [policy for starts_on, ends_on, policy in spans if starts_on <= last and ends_on > first]
+
+
+def _bases(policies: Sequence[Policy], sector: str) -> set[Basis]:
     """The figures that some rule for the sector is computed from."""
-    rules = (rule for rule in policy.contributions.rules if not rule.sectors or sector in rule.sectors)
-    return {basis for rule in rules for basis in rule.bases}
+    rules = (rule for policy in policies for rule in policy.contributions.rules)
+    return {basis for rule in rules if not rule.sectors or sector in rule.sectors for basis in rule.bases}
 
 
-def _prepare(row: Any, employer: Employer, policy: Policy, today: date) -> None:
+def _prepare(row: Any, employer: Employer, law: Timeline, today: date) -> None:
     """Ask for the figures of the employer's own sector; offer the sectors that need no other."""
-    own = _bases(policy, employer.sector) | {Basis.MINUTES}
-    sectors = [sector for sector in policy.sectors if _bases(policy, sector.code) <= own]
-    row.place.choices = [SelectChoice(place.code, place.name) for place in policy.places]
-    row.sector.choices = [SelectChoice(sector.code, sector.name) for sector in sectors]
+    policies = _reportable(law, today)
+    own = _bases(policies, employer.sector) | {Basis.MINUTES}
+    places = {place.code: place.name for policy in policies for place in policy.places}
+    sectors = {sector.code: sector.name for policy in policies for sector in policy.sectors}
+    row.place.choices = [SelectChoice(code, name) for code, name in places.items()]
+    row.sector.choices = [SelectChoice(code, name) for code, name in sectors.items() if _bases(policies, code) <= own]
     row.worker_class.choices = [SelectChoice(kind.value, kind.value) for kind in WorkerClass]
     if not row.sector.raw_data:
         row.sector.data = employer.sector
     if not row.worker_class.raw_data and employer.kind is EmployerKind.HOUSEHOLD:
         row.worker_class.data = WorkerClass.EMPLOYEE.value
     for day in (row.first_day, row.last_day):
-        day.within(None, today)
+        day.render_kw = {"max": str(today + timedelta(days=law.on(today)[1].limits.future_days))}
     for field in (row.number, row.first_day, row.last_day):
         field.flags.required = True  # in every row that is filled in at all
     for name, bases in _FIGURES.items():
@@ -159,7 +173,7 @@ def _prepare(row: Any, employer: Employer, policy: Policy, today: date) -> None:
 
 def _take_form(page: ReportForm, employer: Employer) -> ResponseReturnValue | None:
     rows = {place: row.form for place, row in enumerate(page.lines, start=1) if row.form.number.data}
-    lines = [_line(place, row) for place, row in rows.items() if _has_days(row)]
+    lines = [_line(place, row, employer) for place, row in rows.items() if _has_days(row)]
     if len(lines) < len(rows):
         return None
     try:
@@ -168,8 +182,8 @@ def _take_form(page: ReportForm, employer: Employer) -> ResponseReturnValue | No
         forms.refusal_to_form(page, refusal)
         return None
     for problem in report.problems.kept:
-        row, name = rows[problem.line], problem.column or "number"
-        field = row[_FIELDS.get(name, name)]
+        row, name = rows[problem.line], _FIELDS.get(problem.column or "", problem.column)
+        field = row[name if name in row else "number"]
         field.errors = [*field.errors, problem.reason]
     return None if report.problems.count else _to_check(lines, "form")
 
@@ -181,7 +195,8 @@ def _has_days(row: Any) -> bool:
     return row.first_day.data is not None and row.last_day.data is not None
 
 
-def _line(place: int, row: Any) -> ReportLine:
+def _line(place: int, row: Any, employer: Employer) -> ReportLine:
+    """The line as a file would say it: the same work is the same report, whichever way it comes."""
     figures = {name: row[name].data for name in ("earnings_cents", "fee_cents", "tolls_cents", "jobs") if name in row}
     return ReportLine(
         place,
@@ -189,7 +204,7 @@ def _line(place: int, row: Any) -> ReportLine:
         row.first_day.data,
         row.last_day.data,
         row.place.data,
-        sector=row.sector.data,
+        sector="" if row.sector.data == employer.sector else row.sector.data,
         worker_class=WorkerClass(row.worker_class.data),
         minutes=row.time.data,
         extra_cents=row.extra_cents.data or 0,
