@@ -4,7 +4,8 @@ Turn about in the same run: a report taken and, paid, posted through the public 
 idempotency, audit, foreign keys, append-only); then the transfers that this made, from Python into a bare table as
 fast as the engine takes them: PostgreSQL by COPY into a temporary table and INSERT … SELECT into a table with a
 primary key, SQLite by executemany (``ratio``); then the same once more with both balances of each transfer kept, as
-books must (``ratio_with_balances``). All commit once for each employer and count transfers in a second.
+books must (``ratio_with_balances``); then into a table with the key and the index that the journal's transfers have
+(``ratio_of_same_tables``). All commit once for each employer and count transfers in a second.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ def _measure(engine: str, lines: int, employers: int) -> None:
         ratio=clocks.ratio("raw"),
         limit_with_balances=round(transfers / clocks.total("raw_balances")),
         ratio_with_balances=clocks.ratio("raw_balances"),
+        limit_of_same_tables=round(transfers / clocks.total("raw_same")),
+        ratio_of_same_tables=clocks.ratio("raw_same"),
         preview_seconds=round(clocks.total("preview"), 2),
         submit_seconds=round(clocks.total("submit"), 2),
         post_seconds=round(clocks.total("post"), 2),
@@ -141,9 +144,11 @@ def _post(remittance_id: int) -> None:
 
 
 def _prepare_raw() -> None:
-    key = "" if is_sqlite() else ", PRIMARY KEY (entry_id, seq)"
-    for name in ("raw", "raw_balances"):
-        db.session.execute(text(f"CREATE TABLE {name}_transfer ({_COLUMNS}{key})"))
+    key = ", PRIMARY KEY (entry_id, seq)"
+    for name in ("raw", "raw_balances", "raw_same"):
+        is_keyed = name == "raw_same" or not is_sqlite()
+        db.session.execute(text(f"CREATE TABLE {name}_transfer ({_COLUMNS}{key if is_keyed else ''})"))
+    db.session.execute(text("CREATE INDEX ix_raw_same_transfer ON raw_same_transfer (target_id)"))
     db.session.execute(text("CREATE TABLE raw_balance (account_id bigint PRIMARY KEY, amount bigint NOT NULL)"))
     db.session.execute(text("INSERT INTO raw_balance SELECT id, 0 FROM ledger_account"))
 
@@ -159,6 +164,7 @@ def _raw(clocks: Clocks, remittance_id: int) -> int:
     db.session.rollback()
     clocks.time("raw", lambda: _copy("raw", rows))
     clocks.time("raw_balances", lambda: _copy("raw_balances", rows))
+    clocks.time("raw_same", lambda: _copy("raw_same", rows))
     return len(rows)
 
 
@@ -178,7 +184,7 @@ def _copy(name: str, rows: list[tuple[Any, ...]]) -> None:
                 for row in rows:
                     copy.write_row(row)
             connection.exec_driver_sql(f"INSERT INTO {name}_transfer SELECT * FROM {copied}")
-        if name == "raw_balances":
+        if name != "raw":
             changes = _CHANGES.format(rows=copied)
             connection.exec_driver_sql(
                 f"UPDATE raw_balance SET amount = raw_balance.amount + c.delta FROM ({changes}) AS c"
