@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
@@ -21,6 +21,7 @@ from enrollment.models import Employer, EmployerKind
 from exchange import audit, outgoing_mail
 from exchange.database import Base, db
 from exchange.errors import NotFound, Refusal
+from exchange.identity import login
 from exchange.identity.access import scope_of
 from exchange.identity.actors import Actor, Audience
 from exchange.identity.organizations import Organization, OrganizationKind, found
@@ -101,8 +102,7 @@ def make_token(employer: Employer, *, name: str, by: Actor, at: datetime) -> str
     db.session.add(row)
     db.session.flush()
     audit.record("api_token.made", f"api_token:{row.id}", by=by, at=at)
-    staff = select(Login.email).where(Login.organization_id == employer.organization_id, Login.active)
-    for address in db.session.scalars(staff.order_by(Login.id)):
+    for address in _addresses_of(employer.organization_id):
         outgoing_mail.write(
             address,
             subject=gettext("A token was made with which a program signs in for you"),
@@ -125,6 +125,52 @@ def tokens_of(employer: Employer) -> Sequence[ApiToken]:
     """The tokens that sign in, the newest first."""
     live = select(ApiToken).where(ApiToken.employer_id == employer.organization_id, ApiToken.revoked_at.is_(None))
     return db.session.scalars(live.order_by(ApiToken.made_at.desc(), ApiToken.id.desc())).all()
+
+
+class Maker(NamedTuple):
+    """Who made a token, and whether he may still sign in himself."""
+
+    name: str
+    active: bool
+
+
+def makers_of(tokens: Sequence[ApiToken]) -> dict[int | None, Maker]:
+    """Who made them, by the number of his login; one that no person made has none."""
+    rows = select(Login.id, Login.name, Login.active).where(Login.id.in_([token.made_by_id for token in tokens]))
+    return {id_: Maker(name, active) for id_, name, active in db.session.execute(rows)}
+
+
+@login.disabled.connect
+def _his_tokens_go_on(gone: Login, *, by: Actor, at: datetime) -> None:
+    """A program reports on, whoever set it up; but who is let in no more may have kept its token. So his colleagues
+    are told which ones he made. Where there are none, nobody could stop them any more: they are revoked.
+    """
+    his = select(ApiToken).where(ApiToken.made_by_id == gone.id, ApiToken.revoked_at.is_(None)).order_by(ApiToken.id)
+    tokens = db.session.scalars(his).all()
+    if not tokens:
+        return
+    colleagues = _addresses_of(tokens[0].employer_id)
+    for address in colleagues:
+        outgoing_mail.write(
+            address,
+            subject=gettext("%(name)s can no longer sign in; programs with his or her tokens can", name=gone.name),
+            body=gettext(
+                "These tokens still sign in for you: %(names)s. On the page “For programs”, revoke each that %(name)s "
+                "may have kept, and give the program a new one.",
+                names=", ".join(f"“{token.name}”" for token in tokens),
+                name=gone.name,
+            ),
+            at=at,
+        )
+    if not colleagues:
+        for token in tokens:
+            revoke_token(token, by=by, at=at)
+
+
+def _addresses_of(organization_id: int) -> Sequence[str]:
+    """Of those who may sign in for an organization."""
+    staff = select(Login.email).where(Login.organization_id == organization_id, Login.active)
+    return db.session.scalars(staff.order_by(Login.id)).all()
 
 
 def actor_with(token: str) -> Actor | None:

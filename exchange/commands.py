@@ -15,7 +15,7 @@ from exchange import clock, database_commands, health
 from exchange.database import in_unit_of_work
 from exchange.errors import Refusal
 from exchange.identity import login, organizations
-from exchange.identity.actors import STAFF, Audience, system_actor
+from exchange.identity.actors import STAFF, Actor, Audience, system_actor
 from exchange.identity.organizations import OrganizationKind
 from exchange.ledger import seal_commands
 from exchange.policy.commands import policy_group
@@ -89,7 +89,42 @@ def invite_command(email: str, name: str, audience: str, organization: str) -> N
     click.echo(f"{email} may sign in as {audience} of {organization}, once a password is chosen.")
 
 
+@click.command("disable")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; it goes into the audit log. Name no person.")
+@with_appcontext
+def disable_command(email: str, reason: str) -> None:
+    """Let somebody in no more, and end what he is signed in with. 'enable' lets him in again."""
+    _change(email, lambda id_, by: login.disable(id_, reason=reason, by=by, at=clock.now()), "disable")
+    click.echo(f"{email} may not sign in any more.")
+
+
+@click.command("enable")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why; it goes into the audit log. Name no person.")
+@with_appcontext
+def enable_command(email: str, reason: str) -> None:
+    """Let somebody in again who was let in no more."""
+    _change(email, lambda id_, by: login.enable(id_, reason=reason, by=by, at=clock.now()), "enable")
+    click.echo(f"{email} may sign in again.")
+
+
+def _change(email: str, change: Callable[[int, Actor], None], command: str) -> None:
+    def work() -> None:
+        found = login.by_email(login.clean_email(email))
+        if found is None:
+            raise click.ClickException(f"Nobody signs in as {email}.")
+        change(found.id, system_actor(f"command:{command}"))
+
+    try:
+        in_unit_of_work(work)
+    except Refusal as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+
+
 COMMANDS: Final[list[click.Command]] = [
+    disable_command,
+    enable_command,
     invariants_command,
     invite_command,
     job_group,

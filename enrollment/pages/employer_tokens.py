@@ -46,7 +46,8 @@ def home() -> ResponseReturnValue:
     if form.validate_on_submit():
         token = in_unit_of_work(make)
     tokens = employers.tokens_of(employers.of_actor(access.current_actor()))
-    return make_response(forms.render_form("employer/tokens.html", form, tokens=tokens, token=token))
+    makers = employers.makers_of(tokens)
+    return make_response(forms.render_form("employer/tokens.html", form, tokens=tokens, makers=makers, token=token))
 
 
 @bp.post("/<int:token_id>/revoke")

@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from enrollment import contributions, employers
 from enrollment.contributions import AlreadyReported, NotOpen, ReportRefused, RequestKeyReused
@@ -326,6 +326,32 @@ class TestToken:
         assert sorted(to for to, _ in letters) == sorted(db.session.scalars(addresses))
         assert len(letters) == 2
         assert all("Payroll" in body and token not in body for _, body in letters)
+
+    def test_of_somebody_who_is_disabled_is_told_to_his_colleagues_and_goes_on(self, employer: Employer) -> None:
+        with unit_of_work():
+            kim, lee = staff_of(employer, "Kim Boss"), staff_of(employer, "Lee Boss")
+            token = employers.make_token(employer, name="Payroll", by=kim, at=AT)
+            employers.make_token(employer, name="Trips", by=lee, at=AT)
+            db.session.execute(delete(OutgoingMail))
+        with unit_of_work():
+            login.disable(kim.login_id or 0, reason="left", by=BY, at=AT)
+
+        ((to, body),) = db.session.execute(select(OutgoingMail.recipient, OutgoingMail.body)).all()
+        assert to == db.session.get_one(Login, lee.login_id).email
+        assert "“Payroll”" in body and "Kim Boss" in body and "Trips" not in body
+        assert employers.actor_with(token) is not None
+        makers = employers.makers_of(employers.tokens_of(employer))
+        assert set(makers.values()) == {("Kim Boss", False), ("Lee Boss", True)}
+
+    def test_that_nobody_could_stop_any_more_is_revoked(self, employer: Employer) -> None:
+        with unit_of_work():
+            kim = staff_of(employer, "Kim Boss")
+            token = employers.make_token(employer, name="Payroll", by=kim, at=AT)
+        with unit_of_work():
+            login.disable(kim.login_id or 0, reason="left", by=BY, at=AT)
+
+        assert employers.actor_with(token) is None
+        assert employers.tokens_of(employer) == []
 
     def test_stands_in_no_table(self, employer: Employer) -> None:
         with unit_of_work():

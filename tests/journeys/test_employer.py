@@ -18,7 +18,9 @@ from enrollment.report_drafts import ReportDraft
 from exchange import clock
 from exchange.database import db, unit_of_work
 from exchange.identity.actors import Audience
+from exchange.identity.people import Login
 from exchange.money import Unit
+from tests.conftest import Cli
 from tests.support.browser import assert_accessible, assert_fits
 from tests.support.employer_makers import balances_of, make_account, make_employer, open_program, pay
 from tests.support.signing_in import form_token, make_login, post, sign_in
@@ -223,6 +225,24 @@ class TestToken:
         post(boss, address[0])
 
         assert app.test_client().get("/api/v1/remittances", headers=bearer).status_code == 401
+
+    def test_of_a_colleague_who_is_let_in_no_more_says_so_beside_the_button_that_stops_it(
+        self, boss: FlaskClient, app: Flask, cli: Cli, employer: Employer
+    ) -> None:
+        colleague = app.test_client()
+        sign_in(colleague, make_login(Audience.EMPLOYER, "Lee Gone", organization_id=employer.organization_id))
+        assert post(colleague, "/employer/tokens/", {"name": "Payroll"}).status_code == 200
+        assert "can no longer sign in" not in boss.get("/employer/tokens/").text
+        email = db.session.execute(select(Login.email).where(Login.name == "Lee Gone")).scalar_one()
+
+        assert cli("disable", email, "--reason", "left").output == f"{email} may not sign in any more.\n"
+        shown = boss.get("/employer/tokens/").text
+        assert "Lee Gone: <strong>can no longer sign in" in shown
+        assert colleague.get("/employer/tokens/").status_code == 302
+
+        assert cli("enable", email, "--reason", "came back").output == f"{email} may sign in again.\n"
+        assert "can no longer sign in" not in boss.get("/employer/tokens/").text
+        assert "Nobody signs in as" in cli("disable", "nobody@example.org", "--reason", "left").output
 
 
 @pytest.mark.journey

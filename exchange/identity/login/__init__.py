@@ -11,6 +11,7 @@ import unicodedata
 from datetime import datetime
 
 import email_validator
+from blinker import Signal
 from flask_babel import LazyString, gettext
 from flask_babel import lazy_gettext as _l
 from flask_security import hash_password
@@ -27,6 +28,8 @@ SHORTEST_ALONE = 15
 SHORTEST_WITH_SECOND_FACTOR = 8
 LONGEST = 256
 FEWEST_DIFFERENT = 5
+
+disabled = Signal("sent with a login that was disabled just now, in the same transaction, and ``by`` and ``at``")
 
 
 class EmailTaken(Refusal):
@@ -98,6 +101,7 @@ def disable(login_id: int, *, reason: str, by: Actor, at: datetime) -> None:
     login.active = False
     end_sessions(login)
     audit.record("login.disabled", f"login:{login_id}", by=by, at=at, reason=reason)
+    disabled.send(login, by=by, at=at)
 
 
 def enable(login_id: int, *, reason: str, by: Actor, at: datetime) -> None:
