@@ -28,9 +28,11 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAX_BALANCE, MAX_SUM, MAX_LEAVES, BP, UNITS = 2**63 - 1, 2**95 - 1, 2**32, 10_000, ("USD", "MIN")
-MAX_LINE, LONGEST, FIGURES = 1 << 20, 500, ("liabilities", "individual", "pooled", "contingency")
+MAX_LINE, LARGEST, LONGEST, FIGURES = 1 << 20, 1 << 25, 500, ("liabilities", "individual", "pooled", "contingency")
+FORMS = {"index": int, "position": int, "balance": int, "path": list, "extends": list, "before": list, "after": list}
 MEMBERS = "checkpoint keys accounts entries seals statements confidential/leaves filings rules reserves"
 LEAVES, STATED, OWED = "confidential/leaves", "statements", "what is owed by reserve checks"
+BROKEN = {"InvalidSignature": "a signature does not hold", "KeyError": "a field is missing"}  # by the error's name
 BARE, SHOWN = f"{STATED} without leaves here: their sums alone", 20  # so many findings are shown for each check
 LIMITS = """Assets are not seen, only what was filed about them. Who was left out of books and statements alike is found
 only when he checks himself. Taken as told: the law's rules, pooled cost, lateness, what checks without a journal owe
@@ -45,17 +47,17 @@ RECEIPT = re.compile(
 )
 
 
-def need(holds: object, what: str) -> None:
+def need(holds: object, what: str) -> Any:
     """Raise ``ValueError`` unless it holds."""
     if not holds:
         raise ValueError(what)
 
 
-def matched(pattern: str | re.Pattern[str], text: str) -> tuple[str, ...]:
+def matched(pattern: str | re.Pattern[str], text: Any, what: str = "the text") -> tuple[str, ...]:
     """The groups of a text that begins as it should."""
-    if match := re.match(pattern, text):
+    if isinstance(text, str) and (match := re.match(pattern, text)):
         return match.groups()
-    raise ValueError("not of the known form")
+    raise ValueError(f"{what} is not of the known form")
 
 
 class Report:
@@ -77,7 +79,9 @@ class Report:
         try:
             test(*given)
         except Exception as error:  # noqa: BLE001 - whatever a file does to its reader is a finding
-            return self.expect(name, False, f"{where}{str(error) or type(error).__name__}")
+            words = BROKEN.get(type(error).__name__, "not of the known form") + f" ({type(error).__name__}: {error})"
+            is_ours = type(error) is ValueError or isinstance(error, (OSError, zipfile.BadZipFile))
+            return self.expect(name, False, where + (str(error) if is_ours else words))
         return self.expect(name, True)
 
 
@@ -95,28 +99,26 @@ def lp(text: str) -> bytes:
 
 def b64(text: str, length: int | None = None) -> bytes:
     """Base64 in its one spelling."""
-    content = base64.b64decode(text, validate=True)
+    content = base64.b64decode(text) if re.fullmatch("([A-Za-z0-9+/=]{4})*", text) else b""
     need(base64.b64encode(content).decode() == text and length in {None, len(content)}, "base64 is misspelled")
     return content
 
 
 def unhex(text: str) -> bytes:
     """32 bytes in small hexadecimal digits."""
-    return bytes.fromhex(*matched(r"([0-9a-f]{64})\Z", text))
+    return bytes.fromhex(*matched(r"([0-9a-f]{64})\Z", text, "a hash"))
 
 
 def whole(number: Any, at_most: int = MAX_SUM) -> int:
     """A whole number in its range, also in its one decimal spelling; no bool, no float."""
-    if isinstance(number, str):
-        need(str(int(number)) == number, "no whole number")
-        number = int(number)
+    number = int(*matched(r"(0|[1-9][0-9]{0,39})\Z", number, "a number")) if isinstance(number, str) else number
     need(type(number) is int and 0 <= number <= at_most, "a number is out of range")
     return int(number)
 
 
 join_hashes = partial(sha, b"\x01")  # a node of the journal's tree
-once: Any = {"object_pairs_hook": lambda named: dict(named) if len(named) == len(dict(named)) else int("a name twice")}
-read_json = json.JSONDecoder(parse_float=whole, parse_constant=whole, **once).decode  # refuses 1.0 and NaN as well
+unique: Any = lambda pairs: need(len(pairs) == len(dict(pairs)), "a name twice") or dict(pairs)  # noqa: E731
+read_json = json.JSONDecoder(object_pairs_hook=unique, parse_float=whole, parse_constant=whole).decode  # no 1.0, NaN
 holds = lru_cache(1024)(lambda public, *signed: Ed25519PublicKey.from_public_bytes(public).verify(*signed))  # or raises
 
 
@@ -127,7 +129,7 @@ class Keys:
         self.known: dict[tuple[str, bytes], bytes] = {}
         self.pinned = {line.partition("+")[0] for line in pinned}
         for line in (*lines, *pinned):
-            name, key_id, blob = matched(r"([^\s+]+)\+([^+]+)\+(.+)$", line)
+            name, key_id, blob = matched(r"([^\s+]+)\+([^+]+)\+(.+)$", line, f"the key “{line:.99}”")
             identity = sha(name.encode(), b"\n", content := b64(blob, 33))[:4]
             need(content[:1] == b"\x01" and identity.hex() == key_id, f"the key {name} has another id")
             if line in pinned or name not in self.pinned:
@@ -137,10 +139,9 @@ class Keys:
         """The text of a note and its signers. Every signature must be a known key's and hold, and all needed there."""
         text, gap, signatures = note.rpartition("\n\n")
         need(gap and signatures.endswith("\n"), "no signed note")
-        text += "\n"
-        content, signers = text.encode(), set()
+        content, signers = (text := text + "\n").encode(), set()
         for line in signatures[:-1].split("\n"):
-            name, spelled = matched(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$", line)
+            name, spelled = matched(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$", line, "a signature")
             need((name, (blob := b64(spelled, 68))[:4]) in self.known, f"signed by an unknown key of {name}")
             holds(self.known[name, blob[:4]], blob[4:], content)
             signers.add(name)
@@ -150,12 +151,7 @@ class Keys:
         return text, ", ".join(name + own * (name not in self.pinned) for name in sorted(signers))
 
 
-class Node(NamedTuple):
-    """A subtree of a tree of liabilities."""
-
-    hash: bytes
-    sum: int
-    leaves: int
+Node = NamedTuple("Node", [("hash", bytes), ("sum", int), ("leaves", int)])  # noqa: UP014 - of a tree of liabilities
 
 
 def join(left: Node, right: Node) -> Node:
@@ -184,14 +180,15 @@ class Growing:
         return reduce(lambda node, peak: self.above(peak, node), reversed(self.peaks)) if self.peaks else empty
 
 
-def siblings(index: int, size: int) -> list[tuple[bool, int]]:
-    """For each node beside the way from leaf to root: whether it stands left, and how many leaves it has."""
+def siblings(index: int, size: int, path: Sequence[Any]) -> list[tuple[bool, int]]:
+    """For each node of a path beside the way from leaf to root: whether it stands left, and how many leaves it has."""
     need(0 <= index < size <= 2**63, "the index is not in the tree")
     found = []
     while size > 1:
         half = 1 << ((size - 1).bit_length() - 1)
         found.append((left := index >= half, half if left else size - half))
         index, size = (index - half, size - half) if left else (index, half)
+    need(len(found) == len(path), "a path is too short or too long")
     return found[::-1]
 
 
@@ -214,17 +211,13 @@ def extends(old: Head, new: Head, path: Sequence[str]) -> None:
     need((before, after, last) == (old.root, new.root, 0), "a fork of the journal")
 
 
-class Head(NamedTuple):
-    """A size of the journal and its root."""
-
-    size: int
-    root: bytes
+Head = NamedTuple("Head", [("size", int), ("root", bytes)])  # noqa: UP014 - a size of the journal and its root
 
 
 def checkpoint(note: str, keys: Keys, exchange: str) -> tuple[Head, str]:
     """A checkpoint's head and who signed it."""
     text, signers = keys.note(note, f"{exchange}/journal")
-    size, root = matched(re.escape(f"{exchange}/journal") + r"\n(\S+)\n(\S+)\n\Z", text)
+    size, root = matched(re.escape(f"{exchange}/journal") + r"\n(\S+)\n(\S+)\n\Z", text, "the checkpoint")
     return Head(whole(size), b64(root, 32)), f"The checkpoint is signed by {signers}."
 
 
@@ -255,7 +248,7 @@ class Statement:
     """What a provider is said to owe in a component and unit, signed by the exchange and by itself."""
 
     def __init__(self, note: str, keys: Keys) -> None:
-        *named, size, journal, salt, count, total, root = matched(STATEMENT, note)
+        *named, size, journal, salt, count, total, root = matched(STATEMENT, note, "a statement")
         self.exchange, self.provider, self.component, self.unit, self.as_of = named
         own = [f"{self.exchange}/{self.provider}"] if self.provider != "exchange" else []
         text, _ = keys.note(note, f"{self.exchange}/journal", *own)
@@ -280,14 +273,14 @@ def leaf_of(tree_id: bytes, nonce: bytes, number: str, email: str, name: str, ba
 def exactly(found: Any, names: str) -> list[Any]:
     """The values of an object that has these names and no other."""
     need(isinstance(found, dict) and " ".join(found) == names, f"an object has other fields than {names}")
-    return list(found.values())
+    return [need(type(one) is FORMS.get(key, type(one)), f"{key}: no such kind") or one for key, one in found.items()]
 
 
 def check_seal(seal: Any, keys: Keys, exchange: str) -> tuple[Entry, int, Head, str]:
     """An entry's bytes under a checkpoint."""
     content, position, path, note = exactly(seal, "entry position path checkpoint")
     head, signers = checkpoint(note, keys, exchange)
-    beside, node = siblings(whole(position), head.size), sha(b"\0", b64(content))
+    beside, node = siblings(whole(position), head.size, path), sha(b"\0", b64(content))
     for (left, _), text in zip(beside, path, strict=True):
         node = join_hashes(unhex(text), node) if left else join_hashes(node, unhex(text))
     need(node == head.root, "the path leads to another root of the journal")
@@ -300,7 +293,8 @@ def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str]
     said = Statement(note, keys)
     nonce, number, email, name, balance = exactly(opening, "nonce account_number email legal_name balance")
     node = leaf_of(said.tree_id, unhex(nonce), number, email, name, balance)
-    for (left, count), (text, total) in zip(siblings(whole(index), said.root.leaves), path, strict=True):
+    need(all([*map(type, one)] == [str, int] for one in path), "a path is not of hashes and sums")
+    for (left, count), (text, total) in zip(siblings(whole(index), said.root.leaves, path), path, strict=True):
         other = Node(unhex(text), whole(total), count)
         node = join(other, node) if left else join(node, other)
     need(node == said.root, "the path leads to another root, sum or count")
@@ -315,7 +309,7 @@ def check_proof(found: Any, keys: Keys) -> tuple[Statement, tuple[str, str, str]
 def verify_receipt(found: Any, keys: Keys, report: Report) -> None:
     """A receipt of a switch."""
     note, seal, before, after = exactly(found, "receipt seal before after")
-    exchange, account, switch, effective, entry_id, key, rows = matched(RECEIPT, note)
+    exchange, account, switch, effective, entry_id, key, rows = matched(RECEIPT, note, "the receipt")
     need(RECEIPT.fullmatch(keys.note(note, f"{exchange}/journal")[0]), "the receipt has other lines")
     moved = [line.split(" ")[1:] for line in rows.splitlines()]
     entry, position, head, signers = check_seal(seal, keys, exchange)
@@ -352,6 +346,17 @@ def verify_json(path: Path, pinned: Sequence[str], report: Report) -> None:
     return report.expect("the balance is in the statement, and the statement in the sealed journal", True)
 
 
+def lines_of(archive: zipfile.ZipFile, name: str) -> Iterator[Any]:
+    """What stands in the lines of a member, one at a time."""
+    file, number = io.TextIOWrapper(archive.open(name), encoding="utf-8", newline="\n"), 1
+    try:
+        while line := file.readline(MAX_LINE):
+            yield line if name == "accounts" else read_json(line)
+            number += 1
+    except Exception as error:
+        raise ValueError(f"{name}, line {number}: {error}") from error
+
+
 class Bundle:
     """A bundle that is being replayed: 28 bytes for each ledger account, a bit for each entry, and what was stated."""
 
@@ -366,41 +371,35 @@ class Bundle:
         self.ids: Counter[int] = Counter()  # a bit for each entry's number, in pieces of 512
         self.rounds = ["never"]
         self.checks: dict[int | None, list[Any]] = {}  # by the size of the journal: who, what he owes, what is cited
-        for one in map(read_json, self.lines("reserves")):
+        for one in lines_of(self.archive, "reserves"):
             self.checks.setdefault(one["journal"], []).append((one["provider"], one["liabilities"], one["cites"]))
-
-    def lines(self, name: str) -> Iterator[str]:
-        """The lines of a member, one at a time."""
-        file = io.TextIOWrapper(self.archive.open(name), encoding="utf-8", newline="\n")
-        return iter(partial(file.readline, MAX_LINE), "")
 
     def verify(self, head: Head) -> None:
         """Everything in the bundle."""
-        for line in self.lines("accounts"):
+        for line in lines_of(self.archive, "accounts"):
             self.report.hold("ledger accounts", "", self.open_account, line)
         self.named = list(self.places)
         self.said: dict[int, list[tuple[int, Statement]]] = {}  # by the size of the journal that they speak of
         self.unseen: dict[bytes, Statement] = {}
-        for number, note in map(read_json, self.lines("statements")):
+        for number, note in lines_of(self.archive, STATED):
             self.report.hold(STATED, f"statement {number}: ", self.read_statement, number, note)
         self.is_whole = LEAVES in self.archive.namelist()
-        self.leaves = map(read_json, self.lines(LEAVES) if self.is_whole else ())
+        self.leaves = lines_of(self.archive, LEAVES) if self.is_whole else iter(())
         self.leaf = next(self.leaves, None)
         self.report.notes += [f"{sum(c[1] > 0 for c in self.checks.pop(None, ()))} reserve checks name no journal."]
         self.replay(head)
         self.report.notes += [f"All that is owed was stated {len(self.rounds) - 1} times, the last: {self.rounds[-1]}."]
         self.report.expect(OWED, not self.checks, f"the journal never had the sizes {list(self.checks)}")
         for said in (*self.unseen.values(), *(one for group in self.said.values() for _, one in group)):
-            self.report.expect(
-                STATED, False, f"{said.title}: is not in the journal, or the journal never had that size"
-            )
+            self.report.expect(STATED, False, f"{said.title}: not in the journal, or the journal never had that size")
         self.report.expect(STATED, self.leaf is None, "there are leaves that belong to no statement")
-        rules, before = list(map(read_json, self.lines("rules"))), dict[str, str]()
-        filings = {one["id"]: one for one in map(read_json, self.lines("filings"))}
-        for one in map(read_json, self.lines("reserves")):
-            given = one, rules[one["rules"]], filings.get(one["filing"]), before.get(one["provider"])
+        rules, before = list(lines_of(self.archive, "rules")), dict[str, tuple[str, str | None]]()
+        filings = unique([(one["id"], one) for one in lines_of(self.archive, "filings")])
+        for one in lines_of(self.archive, "reserves"):
+            last, rule = before.get(one["provider"], ("", None)), rules[whole(one["rules"], len(rules) - 1)]
+            given = one, rule, filings.get(one["filing"]), last[1]
             self.report.hold("reserve checks", f"{one['provider']} on {one['on']}: ", self.one_check, *given)
-            before[one["provider"]] = one["ratio_tier"]
+            before[one["provider"]] = max((one["on"], one["ratio_tier"]), last, key=lambda check: check[0])  # by day
 
     def read_statement(self, number: int, note: str) -> None:
         """Take a statement, to be held against the books when they are replayed so far."""
@@ -422,9 +421,8 @@ class Bundle:
         """Where a ledger account stands among them."""
         number = whole(name.removeprefix("la-"), MAX_BALANCE)
         line = bisect_left(self.number, number)
-        if line < len(self.number) and self.number[line] == number:
-            return line
-        raise ValueError(f"{name}: no such ledger account")
+        need(line < len(self.number) and self.number[line] == number, f"{name}: no such ledger account")
+        return line
 
     def replay(self, head: Head) -> None:
         """Every entry in order: its seal, its transfers, and the statements that were made of the journal so far."""
@@ -432,7 +430,7 @@ class Bundle:
         with self.archive.open("entries") as entries, self.archive.open("seals") as seals:
             for position in range(head.size):
                 need(len(seal := seals.read(32)) == 32, "there is less than the checkpoint covers")
-                content = entries.read(int.from_bytes(entries.read(4), "big"))
+                content = entries.read(min(int.from_bytes(entries.read(4), "big"), LARGEST))
                 self.report.hold("sealed entries", f"position {position}: ", self.one_entry, content, seal)
                 tree.append(seal)
                 if tree.size in self.said or tree.size in self.checks:
@@ -512,12 +510,13 @@ class Bundle:
             self.leaf = next(self.leaves, None)
         several = sum(len({one for one in accounts if one % 16 == part}) for part in range(16))  # in little memory
         need(several == tree.size, "a worker has two leaves")
-        books = self.totals[named]
-        need(said.root.sum == books, f"it says {said.root.sum}, the books {books}: somebody is left out, or added")
-        if not tree.size and said.root.leaves and (cited & {number, said.provider} or not self.is_whole):
-            return self.report.expect(BARE, True)
-        root = tree.root(Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0))
-        return need(root == said.root, "its leaves have another root")
+        told, books = said.root.sum, self.totals[named]
+        need(told == books, f"it says {told}, the books {books}: somebody is left out, or added")
+        is_bare = not tree.size and said.root.leaves and (cited & {number, said.provider} or not self.is_whole)
+        empty = Node(sha(b"pbx/pol/empty/v1\0", said.tree_id), 0, 0)
+        need(is_bare or tree.root(empty) == said.root, "its leaves have another root")
+        if is_bare:
+            self.report.expect(BARE, True)
 
     def one_check(self, one: Any, rule: Any, filing: Any, before: str | None) -> None:
         """One reserve check, computed anew; ``before`` is the rung of the check before."""
@@ -558,9 +557,9 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
         need(hashed.digest() == b64(digest), "the file is not the one that was signed")
         need(" ".join(archive.namelist()) in {MEMBERS, MEMBERS.replace(f" {LEAVES}", "")}, "it has other members")
         need({one.compress_type for one in archive.infolist()} <= {0, 8}, "it is compressed in an unknown way")
-        keys = Keys(archive.read("keys").decode().splitlines(), pinned)
+        keys = Keys(archive.open("keys").read(MAX_LINE).decode().splitlines(), pinned)
         keys.note(note, f"{exchange}/journal")
-        head, signers = checkpoint(archive.read("checkpoint").decode(), keys, exchange)
+        head, signers = checkpoint(archive.open("checkpoint").read(MAX_LINE).decode(), keys, exchange)
         report.notes += [f"{exchange}: {head.size} entries, root {base64.b64encode(head.root).decode()}, made {made}"]
         report.notes += [signers, *LIMITS]
         Bundle(archive, keys, exchange, report).verify(head)
@@ -569,8 +568,8 @@ def verify_bundle(path: Path, pinned: Sequence[str], report: Report) -> None:
 def verify(path: Path, pinned: Sequence[str] = ()) -> Report:
     """What a file is worth. One that cannot be read is a finding, not an error."""
     report = Report()
-    reader = verify_bundle if path.is_file() and zipfile.is_zipfile(path) else verify_json
-    report.hold("the file is whole", "", reader, path, pinned, report)
+    read = (verify_json, verify_bundle)
+    report.hold("the file is whole", "", lambda: read[zipfile.is_zipfile(path)](path, pinned, report))
     report.notes += [] if pinned else ["The keys are the file's own: compare them with those you know (--key)."]
     return report
 
@@ -582,12 +581,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", default=[], help="a public key that you know: name+id+base64")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     asked = parser.parse_args(arguments)
-    report, lines = verify(asked.file, asked.key), []
+    report, lines, known = verify(asked.file, asked.key), [], sys.stdout.encoding or "ascii"
     for name, (tests, wrong, found) in sorted(report.checks.items(), key=lambda check: check[0] != "sealed entries"):
         lines.append(f"{'FAILED' if wrong else 'ok':>6}  {tests:>12,} checked, {wrong:>9,} wrong: {name}")
         lines += [f"{'':>22}{finding}" for finding in found]
     lines += ["", *report.notes, "", "ALL OF IT HOLDS" if report.ok else "IT DOES NOT HOLD"]
-    lines = ["".join(c if c.isprintable() else "?" for c in line) for line in lines]  # a file's words move no cursor
+    shown = ("".join(c if c.isprintable() else "?" for c in line) for line in lines)  # a file's words move no cursor
+    lines = [line.encode(known, "replace").decode(known) for line in shown]
     if asked.json:
         checks = {name: {"tests": n, "wrong": wrong, "findings": f} for name, (n, wrong, f) in report.checks.items()}
         lines = [json.dumps({"ok": report.ok, "checks": checks, "notes": report.notes}, indent=1)]
