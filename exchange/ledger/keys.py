@@ -12,9 +12,11 @@ fork of it, cannot make the sealer forget what the world has seen.
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -98,8 +100,18 @@ class KeyRing:
         path = self.folder.joinpath(PUBLISHED)
         return path.read_text(encoding="utf-8") if path.exists() else None
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While one process publishes, others wait; whoever dies meanwhile holds up nobody."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
     def remember(self, checkpoint: str) -> None:
-        """Write down what is published now; on the disk, or not at all."""
+        """Write down what is published now; on the disk, or not at all. To be called ``alone``."""
         draft = self.folder.joinpath(f"{PUBLISHED}.new")
         with draft.open("w", encoding="utf-8") as file:
             file.write(checkpoint)

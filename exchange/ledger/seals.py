@@ -105,10 +105,11 @@ def seal(keys: KeyRing, *, by: Actor, at: datetime, limit: int = BATCH) -> int:
 
 def publish(keys: KeyRing) -> None:
     """Remember the newest checkpoint outside of the database. Called after its commit; twice is once."""
-    newest = latest()
-    before = keys.published()
-    if newest is not None and (before is None or head_of(before).size < newest.size):
-        keys.remember(newest.note)
+    # Whoever was held up in between must not put an older one in the place of a newer one.
+    with keys.alone():
+        newest, before = latest(), keys.published()
+        if newest is not None and (before is None or head_of(before).size < newest.size):
+            keys.remember(newest.note)
 
 
 def refusal_to_seal(state: SealState, keys: KeyRing) -> Forked | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -310,6 +311,26 @@ def _disarm(table: str) -> None:
         db.session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
     else:
         db.session.execute(text(f"DROP TRIGGER {table}_no_update"))
+
+
+class TestPublish:
+    def test_by_two_at_once_remembers_the_newest(self, books: Books, ring: KeyRing, app: Flask) -> None:
+        """The sealer, and whoever writes a bundle or states what is owed at the same moment."""
+        at_once = threading.Barrier(2)
+
+        def publish(_which: int) -> None:
+            with app.app_context():
+                at_once.wait()
+                seals.publish(ring)
+
+        for number in range(30):
+            post_some(books, 1, prefix=f"k{number}-")
+            in_unit_of_work(lambda: seals.seal(ring, by=BY, at=AT))
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(publish, range(2)))
+            newest = seals.latest()
+            assert newest is not None
+            assert ring.published() == newest.note
 
 
 class TestJob:
