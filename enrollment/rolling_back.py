@@ -266,7 +266,12 @@ def _restore() -> None:
     for statement in (
         update(Membership).where(Membership.id.in_(select(_back.c.old_membership_id))).values(ends_at=None),
         update(Election)
-        .where(Election.id.in_(select(_back.c.election_id)), Election.state == ElectionState.CARRIED_OUT)
+        # Of the batch's choices, not of all that are carried out: of these PostgreSQL may believe that there are none,
+        # having counted before the cutover, and would look through the batch for each of them.
+        .where(
+            Election.id.in_(select(_back.c.election_id)),
+            func.coalesce(Election.state, "") == ElectionState.CARRIED_OUT,
+        )
         .values(state=ElectionState.STANDING),
         update(Switch)
         .where(Switch.id.in_(select(_back.c.switch_id)))
