@@ -52,7 +52,7 @@ class SigningKey:
     seed: bytes
 
     def __post_init__(self) -> None:
-        assert _NAME.fullmatch(self.name), "a key's name has no blanks and no plus sign"
+        assert is_name(self.name), "a key's name has no blanks and no plus sign"
 
     @property
     def verifying(self) -> VerifyingKey:
@@ -77,6 +77,11 @@ class Signature:
     name: str
     key_id: bytes
     signature: bytes
+
+
+def is_name(name: str) -> bool:
+    """Whether a key can be called so: a signature line could not be read otherwise."""
+    return _NAME.fullmatch(name) is not None
 
 
 def sign(text: str, keys: Sequence[SigningKey]) -> str:

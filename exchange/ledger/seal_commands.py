@@ -59,6 +59,8 @@ def new_key_command(name: str, folder: Path) -> None:
 
     A second key of the same name signs beside the first one, until that is retired.
     """
+    if not notes.is_name(name):
+        raise click.ClickException("A key's name has no blanks and no plus sign.")
     folder.mkdir(parents=True, exist_ok=True)
     click.echo(keys.new_key(name, folder))
 
@@ -114,12 +116,14 @@ def cosign_command(files: tuple[TextIO, ...]) -> None:
         at, by = clock.now(), system_actor("command:cosign")
         return {name for note in contents for name in cosigning.take(note, ring, by=by, at=at)}
 
-    contents = [file.read() for file in files]
     try:
+        contents = [file.read() for file in files]
         ring = keys.ring()
         known = {(key.name, key.key_id) for key in ring.verifying()}
         signed = {(one.name, one.key_id) for note in contents for one in notes.parts(note)[1]}
         names = in_unit_of_work(work)
+    except UnicodeDecodeError as error:
+        raise click.ClickException("One of the files is no signed note: it is not UTF-8.") from error
     except (Refusal, BadNote) as error:
         raise click.ClickException(str(error)) from error
     finally:
@@ -151,7 +155,7 @@ def bundle_command(path: Path, *, confidential: bool) -> None:
             at = clock.now()
             written = bundle.write(path, keys=ring, at=at, confidential=confidential, tell=tell)
         in_unit_of_work(lambda: bundle.note_written(written, by=by, at=at))
-    except Refusal as refusal:
+    except (Refusal, OSError) as refusal:
         raise click.ClickException(str(refusal)) from refusal
     click.echo(f"{written.entries:,} entries, {written.length:,} bytes written to {path}.")
     click.echo(f"SHA-256 {written.sha256}. Check it: python verifier/verify.py {path}")

@@ -374,6 +374,21 @@ class TestCosign:
         assert seals.signed_note(newest) == newest.note
 
 
+class TestCommands:
+    def test_refuse_a_file_that_is_no_text_and_one_that_cannot_be_written(
+        self, books: Books, ring: KeyRing, cli: Cli, tmp_path: Path
+    ) -> None:
+        tmp_path.joinpath("photo").write_bytes(b"\xff\xd8")
+        post_some(books, 1)
+
+        for command in (
+            ("cosign", str(tmp_path / "photo")), ("bundle", "--out", str(tmp_path / "nowhere" / "books.zip")),
+        ):  # fmt: skip
+            answer = cli(*command)
+            assert answer.exit_code == 1
+            assert answer.output.splitlines()[-1].startswith("Error: ")
+
+
 class TestKeys:
     def test_are_made_listed_and_retired_from_the_command_line(self, cli: Cli, app: Flask, tmp_path: Path) -> None:
         app.config["SEAL_KEYS"] = str(tmp_path)
@@ -383,6 +398,12 @@ class TestKeys:
         assert cli("keys", "retire", "localhost/journal", made.split("+")[1], "--out", str(tmp_path)).exit_code == 0
 
         assert cli("keys", "list").output == f"{made}\n"
+
+    def test_with_a_name_that_no_line_could_carry_are_not_made(self, cli: Cli, tmp_path: Path) -> None:
+        for name in ("two words", "a+b", "", "line\nline"):
+            answer = cli("keys", "new", name, "--out", str(tmp_path))
+            assert (answer.exit_code, answer.output) == (1, "Error: A key's name has no blanks and no plus sign.\n")
+        assert list(tmp_path.iterdir()) == []
 
     def test_do_not_replace_the_master_key(self, cli: Cli, app: Flask, tmp_path: Path) -> None:
         assert cli("keys", "master", "--out", str(tmp_path)).exit_code == 0
