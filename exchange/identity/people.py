@@ -58,6 +58,8 @@ class Login(Base, UserMixin):
     tf_last_counter: Mapped[int | None]
     # Encrypted with RECOVERY_KEYS.
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
+    # Digests of the places that it signed in from, the latest last: see ``login/places.py``.
+    known_from: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
     # In which he last read pages (``es``), and reads letters. None: he has not been here yet.
     language: Mapped[str | None]
 

@@ -166,15 +166,15 @@ def _only_where_it_limits(app: Flask) -> Limiter:
 
 def address() -> str:
     """The visitor's address; of IPv6 the network, for everybody has many of those."""
-    return _within(v4=32, v6=64)
+    return within(v4=32, v6=64)
 
 
 def network() -> str:
     """The neighbourhood of the visitor's address: 256 of them, of IPv6 as much as one customer gets."""
-    return _within(v4=24, v6=48)
+    return within(v4=24, v6=48)
 
 
-def _within(*, v4: int, v6: int) -> str:
+def within(*, v4: int, v6: int) -> str:
     """The network of so many bits that the request comes from."""
     remote = request.remote_addr or "unknown"
     try:

@@ -8,11 +8,13 @@ the audit in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import wraps
 from typing import Any
 
 from flask import Flask, current_app, request, session
+from flask_babel import force_locale
 from flask_babel import lazy_gettext as _l
 from flask_security import (
     MailUtil,
@@ -37,7 +39,7 @@ from exchange import audit, clock, notices, outgoing_mail
 from exchange.database import db, unit_of_work
 from exchange.identity import access, login, people
 from exchange.identity.actors import ANONYMOUS
-from exchange.identity.login import forms, rates, sessions
+from exchange.identity.login import forms, places, rates, sessions
 from exchange.identity.people import Login, Reader
 from exchange.web import language
 from exchange.web.audiences import READING, audience_of
@@ -267,6 +269,19 @@ def lead_home(response: Response) -> Response:
 def _signed_in(_app: Flask, user: Login, **_: Any) -> None:
     # A new password signs the same person in again: a demo's one click goes on counting.
     sessions.begin(user, by_demo=bool(session.get("by_demo")))
+    if places.note(user) and not current_app.config["DEMO"]:
+        # In the language that he read before: it may be somebody else who chooses one now.
+        with force_locale(user.language) if user.language is not None else nullcontext():
+            _tell(
+                user,
+                str(_l("Somebody signed in from somewhere new")),
+                str(
+                    _l(
+                        "Your account was signed in to from a network or a browser that was not used for it lately. If "
+                        "it was you, all is well. If not, set a new password at once: that signs everybody else out."
+                    )
+                ),
+            )
     user.language = language.current_language()
     _record("login.signed_in", user)
 
