@@ -7,6 +7,7 @@ then again with a fault between program and database: the traces must be the sam
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -94,14 +95,15 @@ class Scene:
         table = io.BytesIO(f"account_number,first_day,place,hours\n{line}\n".encode())
         boss, upload = self.clients["employer"], "/employer/report/file"
         kept = post(boss, upload, {"file": (table, "work.csv")}, content_type="multipart/form-data")
-        return lambda: post(boss, f"{kept.location}/send")
+        (cents,) = re.findall(r'name="total_cents"[^>]*value="([0-9]+)"', boss.get(kept.location).text)
+        return lambda: post(boss, f"{kept.location}/send", {"total_cents": cents, "other_work": "y"})
 
     def report_by_api(self) -> Deed:
         number = self.next()
         line = {"account_number": self.number, "first_day": self._past(number), "place": "US-WA", "minutes": number}
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": f"deed-{number}"}
         visitor = self.clients["provider"].application.test_client()
-        return lambda: visitor.post("/api/v1/remittances", json={"lines": [line]}, headers=headers)
+        return lambda: visitor.post("/api/v1/remittances", json={"lines": [line], "other_work": True}, headers=headers)
 
     def file_reserves(self) -> Deed:
         data = {"as_of": self.day.isoformat(), "holding_cash": f"{self.next()}.00"}
